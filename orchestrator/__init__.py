@@ -1,0 +1,1 @@
+"""Strongroom: declare Vault and OpenBao in YAML; plan, apply and prove it."""

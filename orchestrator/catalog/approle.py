@@ -1,0 +1,59 @@
+"""AppRole: machines log in with a role id and a secret id."""
+
+from __future__ import annotations
+
+from orchestrator.catalog.shared import AUTH_MOUNT, TOKEN
+from orchestrator.model import FLAG, NUMBER, SECONDS, SET, TEXT, Field, Kind, Object, Part, Resource, Write
+
+_ROLE = "auth/{backend}/role/{role_name}"
+
+APPROLE = Kind(
+    name="approle",
+    family="auth",
+    summary="Machines log in with a role id and a secret id.",
+    mount=AUTH_MOUNT,
+    objects=(
+        Object(
+            key="roles",
+            list="auth/{mount}/role",
+            parts=(
+                Part(
+                    Resource(
+                        type="vault_approle_auth_backend_role",
+                        path=_ROLE,
+                        mount="backend",
+                        mount_default="approle",
+                        name="role_name",
+                        fields={
+                            "bind_secret_id": Field(FLAG, default=True),
+                            "secret_id_bound_cidrs": Field(SET),
+                            "secret_id_num_uses": Field(NUMBER),
+                            "secret_id_ttl": Field(SECONDS),
+                            "local_secret_ids": Field(FLAG, replace=True),
+                            "role_id": Field(TEXT, computed=True, yaml=False),
+                            **TOKEN,
+                        },
+                        reads=(_ROLE, f"{_ROLE}/role-id"),
+                        writes=(Write(_ROLE),),
+                    )
+                ),
+            ),
+        ),
+    ),
+    example={
+        "type": "approle",
+        "description": "machines",
+        "default_lease_ttl": "1h",
+        "roles": {
+            "payments": {
+                "token_policies": ["payments-read"],
+                "token_ttl": "20m",
+                "token_max_ttl": "1h",
+                "secret_id_ttl": "10m",
+                "secret_id_num_uses": 1,
+                "secret_id_bound_cidrs": ["127.0.0.0/8"],
+                "token_bound_cidrs": ["127.0.0.0/8"],
+            }
+        },
+    },
+)

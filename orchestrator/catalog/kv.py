@@ -1,0 +1,56 @@
+"""KV: secrets at a path, with versions (`kv-v2`) or without (`kv-v1`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.catalog.shared import SECRETS_MOUNT
+from orchestrator.model import FLAG, NUMBER, SECONDS, Field, Kind, Object, Part, Resource, Write
+
+KV_V2 = Kind(
+    name="kv-v2",
+    family="secrets",
+    engine="kv",
+    options={"version": "2"},
+    summary="Secrets at a path, with versions.",
+    mount=SECRETS_MOUNT,
+    objects=(
+        Object(
+            key="settings",
+            single=True,
+            always=True,
+            parts=(
+                Part(
+                    Resource(
+                        type="vault_kv_secret_backend_v2",
+                        path="{mount}/config",
+                        mount="mount",
+                        fields={
+                            "max_versions": Field(NUMBER, default=0, computed=True),
+                            "cas_required": Field(FLAG, default=False, computed=True),
+                            "delete_version_after": Field(SECONDS, default=0),
+                        },
+                        writes=(Write("{mount}/config"),),
+                        adopt="create",
+                        kept=True,
+                    )
+                ),
+            ),
+        ),
+    ),
+    example={
+        "type": "kv-v2",
+        "description": "what applications read",
+        "max_lease_ttl": "24h",
+        "settings": {"max_versions": 5, "cas_required": True, "delete_version_after": "30d"},
+    },
+)
+
+KV_V1 = replace(
+    KV_V2,
+    name="kv-v1",
+    options={"version": "1"},
+    summary="Secrets at a path, without versions.",
+    objects=(),
+    example={"type": "kv-v1", "description": "legacy values"},
+)

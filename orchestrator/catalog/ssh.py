@@ -1,0 +1,176 @@
+"""SSH: certificates signed for people and hosts, and one-time passwords."""
+
+from __future__ import annotations
+
+from orchestrator.catalog.shared import SECRETS_MOUNT
+from orchestrator.model import (
+    FLAG,
+    LIST,
+    MAP,
+    NUMBER,
+    SECONDS_TEXT,
+    TEXT,
+    Field,
+    Json,
+    Kind,
+    Object,
+    Part,
+    Resource,
+    Shape,
+    Write,
+    choice,
+)
+
+_ROLE = "{backend}/roles/{name}"
+_CA = "{backend}/config/ca"
+
+
+def _lengths(value: Json) -> dict[str, list[int]]:
+    """Allowed key lengths by key type, from the API's map or Terraform's blocks.
+
+    >>> _lengths([{"type": "rsa", "lengths": [4096, 2048]}])
+    {'rsa': [2048, 4096]}
+    """
+    pairs = value.items() if isinstance(value, dict) else [(item["type"], item["lengths"]) for item in value or []]
+    return {name: sorted(item if isinstance(item, list) else [item]) for name, item in sorted(pairs)}
+
+
+def _length_blocks(value: Json) -> list[dict[str, Json]]:
+    return [{"type": name, "lengths": item} for name, item in _lengths(value).items()]
+
+
+_KEY_LENGTHS = Shape(
+    None,
+    {
+        "type": "object",
+        "additionalProperties": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+    },
+    "a map from key type to a list of lengths",
+    _lengths,
+    _length_blocks,
+    {},
+    _lengths,
+    {"type": ("string", True), "lengths": (["list", "number"], True)},
+)
+
+SSH = Kind(
+    name="ssh",
+    family="secrets",
+    summary="Certificates signed for people and hosts, and one-time passwords.",
+    mount=SECRETS_MOUNT,
+    objects=(
+        Object(
+            key="ca",
+            single=True,
+            parts=(
+                Part(
+                    Resource(
+                        type="vault_ssh_secret_backend_ca",
+                        path=_CA,
+                        mount="backend",
+                        mount_default="ssh",
+                        id="{backend}",
+                        version=1,
+                        fields={
+                            "generate_signing_key": Field(FLAG, default=True, readable=False, replace=True),
+                            "key_type": Field(
+                                choice(
+                                    "ed25519",
+                                    "ssh-rsa",
+                                    "ecdsa-sha2-nistp256",
+                                    "ecdsa-sha2-nistp384",
+                                    "ecdsa-sha2-nistp521",
+                                ),
+                                default="ed25519",
+                                readable=False,
+                                replace=True,
+                            ),
+                            "key_bits": Field(NUMBER, readable=False, replace=True),
+                            "managed_key_id": Field(TEXT, yaml=False, readable=False, replace=True),
+                            "managed_key_name": Field(TEXT, yaml=False, readable=False, replace=True),
+                            "private_key": Field(
+                                TEXT, yaml=False, readable=False, replace=True, computed=True, sensitive=True
+                            ),
+                            "public_key": Field(TEXT, yaml=False, replace=True, computed=True),
+                        },
+                        writes=(Write(_CA, on=("create",)),),
+                        gone=("keys haven't been configured yet",),
+                        adopt="leave",
+                    )
+                ),
+            ),
+        ),
+        Object(
+            key="roles",
+            list="{mount}/roles",
+            required=("key_type",),
+            parts=(
+                Part(
+                    Resource(
+                        type="vault_ssh_secret_backend_role",
+                        path=_ROLE,
+                        mount="backend",
+                        name="name",
+                        fields={
+                            "key_type": Field(choice("ca", "otp"), required=True, replace=True),
+                            "algorithm_signer": Field(TEXT, computed=True),
+                            "allow_user_certificates": Field(FLAG),
+                            "allow_host_certificates": Field(FLAG),
+                            "allow_bare_domains": Field(FLAG),
+                            "allow_subdomains": Field(FLAG),
+                            "allow_empty_principals": Field(FLAG),
+                            "allow_user_key_ids": Field(FLAG),
+                            "allowed_users": Field(TEXT),
+                            "allowed_users_template": Field(FLAG),
+                            "allowed_domains": Field(TEXT),
+                            "allowed_domains_template": Field(FLAG, default=False, computed=True),
+                            "allowed_critical_options": Field(TEXT),
+                            "allowed_extensions": Field(TEXT),
+                            "allowed_user_key_lengths": Field(_KEY_LENGTHS, "allowed_user_key_config"),
+                            "default_critical_options": Field(MAP),
+                            "default_extensions": Field(MAP),
+                            "default_extensions_template": Field(FLAG),
+                            "default_user": Field(TEXT),
+                            "default_user_template": Field(FLAG),
+                            "key_id_format": Field(TEXT),
+                            "cidr_list": Field(TEXT),
+                            "exclude_cidr_list": Field(
+                                Shape(
+                                    ["set", "string"],
+                                    LIST.schema,
+                                    LIST.expected,
+                                    lambda v: sorted(v.split(",") if isinstance(v, str) and v else v or []),
+                                    lambda v: sorted(v or []),
+                                    [],
+                                    lambda v: ",".join(v or []),
+                                )
+                            ),
+                            "port": Field(NUMBER, computed=True),
+                            "ttl": Field(SECONDS_TEXT, default=0, computed=True),
+                            "max_ttl": Field(SECONDS_TEXT, default=0, computed=True),
+                            "not_before_duration": Field(SECONDS_TEXT, computed=True),
+                        },
+                        writes=(Write(_ROLE),),
+                    )
+                ),
+            ),
+        ),
+    ),
+    example={
+        "type": "ssh",
+        "ca": {"key_type": "ed25519"},
+        "roles": {
+            "operators": {
+                "key_type": "ca",
+                "allow_user_certificates": True,
+                "allowed_users": "ops,deploy",
+                "default_user": "ops",
+                "allowed_extensions": "permit-pty",
+                "default_extensions": {"permit-pty": ""},
+                "allowed_user_key_lengths": {"rsa": [2048, 4096]},
+                "ttl": "30m",
+                "max_ttl": "8h",
+            }
+        },
+    },
+)

@@ -1,0 +1,330 @@
+"""The words every other module speaks: shapes of settings, fields, resources, objects, kinds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Json = Any  # raw YAML, Terraform JSON and API replies, at their boundary only
+Spec = Mapping[str, Json]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+DURATION_PATTERN = r"^(\d+|(\d+[smhd])+)$"
+REFERENCE_PATTERN = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|cmd:.+|kv:[^#]+#.+)$"
+
+
+def seconds(value: int | str | None) -> int:
+    """Seconds in a duration as Vault or a person writes it.
+
+    >>> seconds("1h30m"), seconds(90), seconds("90"), seconds("30d"), seconds(None), seconds("")
+    (5400, 90, 90, 2592000, 0, 0)
+    """
+    if value is None or value == "":
+        return 0
+    if isinstance(value, int) or value.isdigit():
+        return int(value)
+    return sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d+)([smhd])", value))
+
+
+def duration(total: int) -> str:
+    """The shortest way a person would write that many seconds, in units every server takes.
+
+    >>> duration(259200), duration(5400), duration(90), duration(0)
+    ('72h', '90m', '90s', '0s')
+    """
+    for unit in ("h", "m"):
+        if total and total % _UNITS[unit] == 0:
+            return f"{total // _UNITS[unit]}{unit}"
+    return f"{total}s"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How one sort of value looks in YAML, in Terraform and in the API.
+
+    `canon` brings all three to one comparable form, `render` gives Terraform's, `send` the API's.
+    """
+
+    cty: Json
+    schema: Mapping[str, Json]
+    expected: str
+    canon: Callable[[Json], Json]
+    render: Callable[[Json], Json]
+    zero: Json
+    send: Callable[[Json], Json] = field(default=lambda value: value)
+    element: Mapping[str, tuple[Json, bool]] | None = None  # a nested block: its attributes' types, and if required
+
+
+def _same(value: Json) -> Json:
+    return value
+
+
+def _text(value: Json) -> str:
+    return "" if value is None else str(value)
+
+
+def _ordered(value: Json) -> list[Json]:
+    return [item for item in value or [] if item != ""]
+
+
+def _unordered(value: Json) -> list[Json]:
+    return sorted(_ordered(value))
+
+
+def _mapping(value: Json) -> dict[str, Json]:
+    return dict(sorted((value or {}).items()))
+
+
+def _text_values(value: Json) -> dict[str, str]:
+    return {key: _text(item) for key, item in _mapping(value).items()}
+
+
+def _pem(value: Json) -> str:
+    return _text(value).strip()
+
+
+def _claims(value: Json) -> dict[str, str]:
+    """Claims as `a,b`: how Terraform holds them, and comparable.
+
+    >>> _claims({"project": ["a", "b"], "ref": "main"})
+    {'project': 'a,b', 'ref': 'main'}
+    """
+    return {key: ",".join(item) if isinstance(item, list) else _text(item) for key, item in _mapping(value).items()}
+
+
+def _claims_sent(value: Json) -> dict[str, list[str]]:
+    return {key: item.split(",") for key, item in (value or {}).items()}
+
+
+_STRINGS = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+_DURATION = {"type": ["integer", "string"], "minimum": 0, "pattern": DURATION_PATTERN}
+_A_DURATION = "a duration; write it like 20m, 24h or 30d"
+
+TEXT = Shape("string", {"type": "string"}, "a text", _text, _text, "")
+NUMBER = Shape("number", {"type": "integer", "minimum": 0}, "a whole number", lambda v: v or 0, _same, 0)
+SIGNED = replace(NUMBER, schema={"type": "integer"})
+FLAG = Shape("bool", {"type": "boolean"}, "true or false", bool, _same, zero=False)
+LIST = Shape(["list", "string"], _STRINGS, "a list of texts", _ordered, _ordered, [])
+SET = Shape(["set", "string"], _STRINGS, "a list of texts", _unordered, _unordered, [])
+MAP = Shape(
+    ["map", "string"],
+    {"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}},
+    "a map of texts",
+    _text_values,
+    _text_values,
+    {},
+)
+CLAIMS = Shape(
+    ["map", "string"],
+    {"type": "object", "additionalProperties": {"type": ["string", "array"], "items": {"type": "string"}}},
+    "a map from claim to a text or a list of texts",
+    _claims,
+    _claims,
+    {},
+    _claims_sent,
+)
+SECONDS = Shape("number", _DURATION, _A_DURATION, seconds, seconds, 0)
+SECONDS_TEXT = Shape("string", _DURATION, _A_DURATION, seconds, lambda v: str(seconds(v)), "0")
+DURATION = Shape("string", _DURATION, _A_DURATION, seconds, lambda v: duration(seconds(v)), "0s")
+PEM = Shape("string", {"type": "string", "pattern": "^-----BEGIN "}, "a PEM text", _pem, _pem, "")
+PEMS = Shape(
+    ["list", "string"],
+    {"type": "array", "items": {"type": "string", "pattern": "^-----BEGIN "}},
+    "a list of PEM texts",
+    lambda v: [_pem(item) for item in v or []],
+    lambda v: [_pem(item) for item in v or []],
+    [],
+)
+HCL = Shape("string", {"type": "string"}, "an HCL policy", _text, _text, "")
+
+
+def choice(*words: str) -> Shape:
+    """A text out of a closed list."""
+    return replace(TEXT, schema={"enum": list(words)}, expected="one of " + ", ".join(words))
+
+
+@dataclass(frozen=True)
+class Field:
+    """One setting. `terraform` and `api` are dotted paths, given where they differ from its YAML name.
+
+    `default` is rendered where the YAML is silent. `computed` says that the server fills it in, `output` that only the
+    server does; `replace` that a change makes a new object; `absent` names servers that lack it, with the way out.
+    """
+
+    shape: Shape
+    terraform: str = ""
+    api: str = ""
+    default: Json = None
+    required: bool = False
+    computed: bool = False
+    output: bool = False
+    secret: bool = False
+    sensitive: bool = False
+    readable: bool = True
+    replace: bool = False
+    yaml: bool = True
+    whole: bool = False  # the value stands for everything the API holds at the path
+    names: str = ""  # what the value must name: "policy", "mount", or a sibling object's key
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+
+Fields = Mapping[str, Field]
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A field under its resolved names: `yaml`, `terraform` and `api` are full dotted paths."""
+
+    yaml: str
+    terraform: str
+    api: str
+    field: Field
+
+    @property
+    def shape(self) -> Shape:
+        return self.field.shape
+
+    @property
+    def key(self) -> str:
+        """What a request's body calls it."""
+        return self.api.rpartition(".")[2]
+
+    @property
+    def version(self) -> str:
+        """The attribute whose change sends a write-only value again."""
+        return f"{self.terraform}_version"
+
+
+@dataclass(frozen=True)
+class Write:
+    """One request of a create or an update: the path, and which settings (by API key) it carries; none: all."""
+
+    path: str
+    keys: tuple[str, ...] = ()
+    on: tuple[str, ...] = ("create", "update")
+    method: str = "POST"
+    always: bool = False  # sent even when it carries nothing
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One Terraform resource type, and the API that stands behind it.
+
+    Paths are templates over its own attributes: `auth/{backend}/role/{role_name}`.
+    `adopt` says what becomes of one that lives already: "import" it, "create" over it, or "leave" it as it stands.
+    """
+
+    type: str
+    path: str
+    fields: Fields
+    mount: str = ""  # the attribute that names the mount
+    name: str = ""  # the attribute that names the object
+    mount_default: str = ""
+    version: int = 0
+    id: str = ""
+    import_id: str = ""
+    has_id: bool = True
+    writes: tuple[Write, ...] = ()
+    reads: tuple[str, ...] | None = None
+    exists: str = ""  # where a live one shows, when that is not the first read
+    delete: Write | None = None
+    kept: bool = False  # destroying it sends nothing: its mount takes it along, or its defaults stay
+    gone: tuple[str, ...] = ()  # words by which the server says 400 for "there is none"
+    adopt: str = "import"
+    after: tuple[str, ...] = ()  # resource types that must stand first
+    constants: Mapping[str, Json] = field(default_factory=dict)
+    unless: Mapping[str, str] = field(default_factory=dict)  # "read" or "delete": the flag that leaves it out
+    groups: Mapping[str, str] = field(default_factory=dict)  # dotted names' parents: "block" or "attribute"
+
+    def attributes(self) -> Iterator[Attribute]:
+        for yaml, one in self.fields.items():
+            bare = yaml.rpartition(".")[2]
+            terraform = one.terraform or bare
+            yield Attribute(yaml, terraform, one.api or bare, one)
+
+    def by_terraform(self) -> dict[str, Attribute]:
+        return {attribute.terraform: attribute for attribute in self.attributes()}
+
+    @property
+    def identity(self) -> str:
+        return self.id or self.path
+
+    @property
+    def read_paths(self) -> tuple[str, ...]:
+        return (self.path,) if self.reads is None else self.reads
+
+
+@dataclass(frozen=True)
+class Part:
+    """A resource an object renders to, and which attributes come from its siblings: {attribute: (type, attribute)}."""
+
+    resource: Resource
+    links: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    mount: str = ""  # the YAML setting that names another mount to stand on
+
+
+@dataclass(frozen=True)
+class Object:
+    """What stands under one YAML key of a kind: many objects by name, or a single one."""
+
+    key: str
+    parts: tuple[Part, ...]
+    single: bool = False
+    required: tuple[str, ...] = ()
+    list: str = ""  # where the server lists them, for what is not declared
+    ignore: frozenset[str] = frozenset()  # names the server makes by itself
+    always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
+    extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        merged = {name: one for part in self.parts for name, one in part.resource.fields.items() if one.yaml}
+        return {**merged, **self.extra}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One type of auth method, secrets engine or system object; everything else is generic over it."""
+
+    name: str
+    family: str  # "auth", "secrets" or "system"
+    summary: str
+    objects: tuple[Object, ...]
+    example: Spec
+    mount: Resource | None = None
+    engine: str = ""  # the server's name of the type, where it differs
+    options: Mapping[str, str] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def type(self) -> str:
+        return self.engine or self.name
+
+    @property
+    def family_path(self) -> str:
+        """The first word of what people call its objects: `auth`, `secrets`, or the system kind's own name."""
+        return self.name if self.family == "system" else self.family
+
+
+def get(data: Json, dotted: str) -> Json:
+    """The value at a dotted path, None where there is none.
+
+    >>> get({"config": {"ttl": 5}}, "config.ttl"), get({}, "config.ttl")
+    (5, None)
+    """
+    for part in dotted.split("."):
+        if not isinstance(data, Mapping):
+            return None
+        data = data.get(part)
+    return data
+
+
+def put(body: dict[str, Json], dotted: str, value: Json) -> None:
+    """Set the value at a dotted path, making maps on the way."""
+    *parents, leaf = dotted.split(".")
+    for parent in parents:
+        body = body.setdefault(parent, {})
+    body[leaf] = value

@@ -1,0 +1,77 @@
+"""A catalogue's resource as Terraform's schema: the same names, types and nesting as the official provider's."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from orchestrator.terraform.provider.serve import Attribute, Block, NestedBlock, ResourceSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator import model
+
+_TEXTS = ("address", "token", "namespace", "ca_cert_file", "ca_cert_dir", "tls_server_name")
+_FLAGS = ("skip_tls_verify", "skip_child_token")
+PROVIDER = Block(
+    (
+        *(Attribute(name, "string", optional=True) for name in _TEXTS),
+        *(Attribute(name, "bool", optional=True) for name in _FLAGS),
+    )
+)
+
+
+def resource_schema(resource: model.Resource) -> ResourceSchema:
+    grouped: dict[str, list[Attribute]] = defaultdict(list)
+    blocks = []
+    for attribute in resource.attributes():
+        group, _, name = attribute.terraform.rpartition(".")
+        if attribute.shape.element:
+            blocks.append(NestedBlock(name, _element(attribute.shape), "set"))
+        else:
+            grouped[group].extend(_attributes(attribute, name))
+    top = [*_identity(resource), *grouped.pop("", [])]
+    for group, members in grouped.items():
+        if resource.groups[group] == "block":
+            blocks.append(NestedBlock(group, Block(tuple(members)), "list", max_items=1))
+        else:
+            top.append(Attribute(group, ["list", Block(tuple(members)).type], optional=True, computed=True))
+    return ResourceSchema(Block(_sorted(top), tuple(blocks)), resource.version)
+
+
+def _sorted(attributes: Iterable[Attribute]) -> tuple[Attribute, ...]:
+    return tuple(sorted(attributes, key=lambda attribute: attribute.name))
+
+
+def _identity(resource: model.Resource) -> Iterator[Attribute]:
+    if resource.has_id:
+        yield Attribute("id", "string", optional=True, computed=True)
+    yield Attribute("namespace", "string", optional=True)
+    if resource.mount:
+        given = not resource.mount_default
+        computed = resource.mount_default.startswith("{")
+        yield Attribute(resource.mount, "string", required=given, optional=not given, computed=computed)
+    if resource.name:
+        yield Attribute(resource.name, "string", required=True)
+
+
+def _element(shape: model.Shape) -> Block:
+    members = (shape.element or {}).items()
+    return Block(tuple(Attribute(name, cty, required=must, optional=not must) for name, (cty, must) in members))
+
+
+def _attributes(attribute: model.Attribute, name: str) -> Iterator[Attribute]:
+    field = attribute.field
+    given = not field.output
+    yield Attribute(
+        name,
+        field.shape.cty,
+        required=given and field.required,
+        optional=given and not field.required,
+        computed=field.output or field.computed,
+        sensitive=field.sensitive,
+        write_only=field.secret,
+    )
+    if field.secret:
+        yield Attribute(f"{name}_version", "number", optional=True)
