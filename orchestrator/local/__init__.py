@@ -1,0 +1,1 @@
+"""The embedded stack: one OpenBao and one PostgreSQL from Python packages, kept under `.strongroom/`."""

@@ -1,0 +1,1 @@
+"""The Terraform provider that speaks to Vault and OpenBao in Python."""
