@@ -1,0 +1,27 @@
+"""What a plan may not do unless the command line names it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from orchestrator.terraform.plan import Change
+
+EVERYTHING = "all"
+_SHARE = 5
+_FEW = 5
+
+
+def refusals(changes: Sequence[Change], managed: int, destroy: Collection[str], *, many: bool) -> Iterator[str]:
+    """Why the plan is refused, a sentence each; none: it may go ahead."""
+    unnamed = [one for one in changes if one.destroys and not {one.title, EVERYTHING} & set(destroy)]
+    for one in unnamed:
+        yield f"{one.title} would be {_DONE[one.action]}; name it if you mean it: --destroy {one.title}"
+    touched = sum(one.action in ("update", "destroy", "replace") for one in changes)
+    if not many and touched > max(_FEW, managed // _SHARE):
+        yield f"{touched} of {managed} objects would change, more than a fifth; if you mean it: --many"
+
+
+_DONE = {"destroy": "destroyed", "replace": "destroyed and made anew"}

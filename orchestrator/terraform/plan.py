@@ -1,0 +1,146 @@
+"""What a plan would do, in the words of the YAML: read out of Terraform's plan JSON, no effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.catalog import CATALOG, RESOURCES, resources
+from orchestrator.model import duration, seconds
+from orchestrator.terraform.provider.state import flatten, nothing, same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from orchestrator.model import Attribute, Json
+
+UNKNOWN_YET = "(known after apply)"
+HIDDEN = "(secret)"
+_ACTIONS = {
+    ("create",): "create",
+    ("read",): "read",
+    ("update",): "update",
+    ("delete",): "destroy",
+    ("delete", "create"): "replace",
+    ("create", "delete"): "replace",
+    ("forget",): "forget",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting that changes, before and after, in the forms of the YAML."""
+
+    name: str
+    before: Json
+    after: Json
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object that a plan would touch."""
+
+    title: str
+    action: str
+    address: str
+    settings: tuple[Setting, ...]
+
+    @property
+    def destroys(self) -> bool:
+        return self.action in ("destroy", "replace")
+
+
+def changes(plan: Mapping[str, Json]) -> tuple[Change, ...]:
+    """Every object that the plan touches, by title."""
+    return tuple(sorted(_changes(plan), key=lambda change: (change.title, change.address)))
+
+
+def managed(plan: Mapping[str, Json]) -> int:
+    """How many objects the state held before the plan."""
+    return sum(one["change"]["before"] is not None for one in plan.get("resource_changes", []))
+
+
+def _changes(plan: Mapping[str, Json]) -> Iterator[Change]:
+    for one in plan.get("resource_changes", []):
+        change = one["change"]
+        action = _ACTIONS.get(tuple(change["actions"]))
+        if change.get("importing"):
+            action = "adopt"
+        if action:
+            yield Change(title(one), action, one["address"], tuple(_settings(one)))
+
+
+def title(one: Mapping[str, Json]) -> str:
+    """How people name a resource: by its place in the YAML."""
+    resource = RESOURCES.get(one["type"])
+    if resource is None:
+        return str(one["address"])
+    values = one["change"]["before"] or one["change"]["after"] or {}
+    place = _PLACES[resource.type]
+    return "/".join(
+        part for part in (place.family, _word(values, resource.mount), place.key, _word(values, resource.name)) if part
+    )
+
+
+def _word(values: Mapping[str, Json], name: str) -> str:
+    return str(values.get(name) or "") if name else ""
+
+
+@dataclass(frozen=True)
+class _Place:
+    family: str
+    key: str
+
+
+def _places() -> Iterator[tuple[str, _Place]]:
+    for kind in CATALOG.values():
+        for resource in resources(kind):
+            yield resource.type, _Place(kind.family_path, "")
+        for one in kind.objects:
+            for part in one.parts:
+                yield part.resource.type, _Place(kind.family_path, "" if one.key == kind.name else one.key)
+
+
+_PLACES = dict(_places())
+
+
+def _settings(one: Mapping[str, Json]) -> Iterator[Setting]:
+    resource = RESOURCES.get(one["type"])
+    if resource is None:
+        return
+    change = one["change"]
+    before, after = flatten(resource, change["before"]), flatten(resource, change["after"])
+    unknown = flatten(resource, _marks(change.get("after_unknown")))
+    for attribute in resource.attributes():
+        if attribute.field.output or (change["after"] is None):
+            continue
+        yield from _setting(attribute, before, after, unknown)
+
+
+def _marks(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def _setting(
+    attribute: Attribute, before: dict[str, Json], after: dict[str, Json], unknown: dict[str, Json]
+) -> Iterator[Setting]:
+    name, field = attribute.terraform, attribute.field
+    if field.secret:
+        old, new = before[attribute.version], after[attribute.version]
+        if old != new and new is not None:
+            yield Setting(attribute.yaml, None if old is None else HIDDEN, HIDDEN)
+    elif unknown[name] is True:
+        if not field.computed:
+            yield Setting(attribute.yaml, _told(attribute, before[name]), UNKNOWN_YET)
+    elif not (same(attribute.shape, before[name], after[name]) or _silent(attribute, before[name], after[name])):
+        yield Setting(attribute.yaml, _told(attribute, before[name]), _told(attribute, after[name]))
+
+
+def _told(attribute: Attribute, value: Json) -> Json:
+    """A value as people write it in YAML."""
+    is_duration = attribute.shape.canon is seconds
+    return duration(seconds(value)) if is_duration and value is not None else value
+
+
+def _silent(attribute: Attribute, before: Json, after: Json) -> bool:
+    return nothing(attribute.shape, before) and nothing(attribute.shape, after)

@@ -1,0 +1,143 @@
+"""One environment's Terraform folder: what is rendered into it, and which provider runs in it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shlex
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.context import STATE
+from orchestrator.errors import StrongroomError
+from orchestrator.terraform import binary, run
+from orchestrator.terraform.render import render, variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator.context import Context
+    from orchestrator.instances import Instance
+    from orchestrator.model import Json
+
+RENDERED = "rendered.tf.json"
+OFFICIAL, OFFLINE, AUTO = "official", "offline", "auto"
+_ASK_AGAIN_AFTER = 3600.0
+_LOCK_PATIENCE = 60.0
+_PACKAGE = Path(__file__).parents[2]
+
+
+def folder(context: Context) -> Path:
+    return context.root / STATE / "terraform" / context.environment.name
+
+
+@contextmanager
+def locked(context: Context) -> Iterator[None]:
+    """The folder for ourselves; whoever is killed lets go of it."""
+    place = folder(context)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    with (place / ".lock").open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StrongroomError(
+                        f"another plan or apply of {context.environment.name} is still at work after "
+                        f"{_LOCK_PATIENCE:.0f} s; wait for it, or end it"
+                    ) from None
+                time.sleep(0.1)
+        yield
+
+
+def write(context: Context, rendered: Iterable[Instance], adopted: Iterable[Instance] = ()) -> None:
+    """The hand-written files, the backend, and what the YAML renders to; nothing of an older run."""
+    place = folder(context)
+    for old in (*place.glob("*.tf"), *place.glob("*.tf.json")):
+        old.unlink()
+    for source in sorted((context.root / "terraform").glob("*.tf")):
+        _private(place / source.name, source.read_text(encoding="utf-8"))
+    _json(place / "backend.tf.json", {"terraform": {"backend": _backend(context)}})
+    _json(place / RENDERED, render(tuple(rendered), adopted))
+
+
+def _backend(context: Context) -> dict[str, Json]:
+    """The declared backend; a database keeps each environment in a schema of its own."""
+    declared = {name: dict(settings or {}) for name, settings in context.environment.cluster.terraform.backend.items()}
+    if "pg" in declared:
+        declared["pg"].setdefault("schema_name", f"strongroom_{context.environment.name}".replace("-", "_"))
+    return declared or {"local": {"path": "terraform.tfstate"}}
+
+
+def ready(context: Context) -> tuple[run.Workspace, str]:
+    """The folder initialised, and the provider that runs there: the official one where it can be had and may run."""
+    wanted = context.environment.cluster.terraform.provider
+    if wanted == OFFLINE or (wanted == AUTO and _lately_without_registry(context)):
+        return _initialised(context, OFFLINE)
+    try:
+        return _initialised(context, OFFICIAL)
+    except run.ProviderUnavailable:
+        if wanted != AUTO:
+            raise
+        _private(_no_registry(context), "")
+        return _initialised(context, OFFLINE)
+
+
+def _no_registry(context: Context) -> Path:
+    return folder(context) / ".no-registry"
+
+
+def _lately_without_registry(context: Context) -> bool:
+    """Asking a registry out of reach costs a second; once an hour is enough."""
+    mark = _no_registry(context)
+    return mark.exists() and time.time() - mark.stat().st_mtime < _ASK_AGAIN_AFTER
+
+
+def _initialised(context: Context, provider: str) -> tuple[run.Workspace, str]:
+    workspace = _workspace(context, provider)
+    run.init(workspace)
+    return workspace, provider
+
+
+def _workspace(context: Context, provider: str) -> run.Workspace:
+    state = context.root / STATE
+    extra = {
+        **{name: value for name, value in context.environ.items() if name.startswith("PG")},
+        **context.session.environ(),
+        **{f"TF_VAR_{variable(key)}": value for key, value in context.secrets.items()},
+    }
+    if provider == OFFLINE:
+        extra["TF_DISABLE_PLUGIN_TLS"] = "1"  # the provider listens on a socket in a folder of its owner's
+    return run.Workspace(
+        folder(context),
+        binary.find(context.environ, state / "bin"),
+        binary.environment(context.environ, extra),
+        _offline_provider(state) if provider == OFFLINE else None,
+    )
+
+
+def _offline_provider(state: Path) -> Path:
+    """The folder with a program by the name that Terraform looks for."""
+    place = state / "provider"
+    code = (
+        f"import runpy, sys; sys.path.insert(0, {str(_PACKAGE)!r}); runpy.run_module('orchestrator.terraform.provider')"
+    )
+    binary.write_program(
+        place / "terraform-provider-vault",
+        f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -c {shlex.quote(code)}\n",
+    )
+    return place
+
+
+def _json(path: Path, document: Json) -> None:
+    _private(path, json.dumps(document, indent=1, sort_keys=True))
+
+
+def _private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
