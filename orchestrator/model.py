@@ -275,6 +275,7 @@ class Object:
     required: tuple[str, ...] = ()
     list: str = ""  # where the server lists them, for what is not declared
     ignore: frozenset[str] = frozenset()  # names the server makes by itself
+    lower: bool = False  # the server lower-cases their names
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 
@@ -298,6 +299,7 @@ class Kind:
     options: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
+    canary: str = ""  # what proves after an apply that its objects work: `module:function`
 
     @property
     def type(self) -> str:

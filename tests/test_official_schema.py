@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.catalog import RESOURCES
 from orchestrator.terraform.provider.schema import resource_schema
-from orchestrator.terraform.provider.serve import Attribute, Block
 
-OFFICIAL = Path(os.environ.get("STRONGROOM_PROVIDER_SCHEMA", Path(__file__).parents[2] / "shared" / "reference")).resolve()
+if TYPE_CHECKING:
+    from orchestrator.terraform.provider.serve import Attribute, Block
+
+OFFICIAL = Path(
+    os.environ.get("STRONGROOM_PROVIDER_SCHEMA", Path(__file__).parents[2] / "shared" / "reference")
+).resolve()
 FILE = OFFICIAL / "vault-provider-5.11.0.schema.json" if OFFICIAL.is_dir() else OFFICIAL
 FLAGS = ("required", "optional", "computed", "sensitive", "write_only")
 ONE_PLUGIN_A_BLOCK = "vault_database_secret_backend_connection"
@@ -22,7 +26,9 @@ ONE_PLUGIN_A_BLOCK = "vault_database_secret_backend_connection"
 @pytest.fixture(scope="module")
 def official() -> dict[str, Any]:
     if not FILE.exists():
-        pytest.skip(f"no recorded schema of the official provider at {FILE.name}; name one in STRONGROOM_PROVIDER_SCHEMA")
+        pytest.skip(
+            f"no recorded schema of the official provider at {FILE.name}; name one in STRONGROOM_PROVIDER_SCHEMA"
+        )
     resources: dict[str, Any] = json.loads(FILE.read_text())["resources"]
     return resources
 

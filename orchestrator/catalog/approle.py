@@ -10,12 +10,14 @@ _ROLE = "auth/{backend}/role/{role_name}"
 APPROLE = Kind(
     name="approle",
     family="auth",
+    canary="orchestrator.live.canaries.approle:trials",
     summary="Machines log in with a role id and a secret id.",
     mount=AUTH_MOUNT,
     objects=(
         Object(
             key="roles",
             list="auth/{mount}/role",
+            lower=True,
             parts=(
                 Part(
                     Resource(
@@ -48,7 +50,7 @@ APPROLE = Kind(
             "payments": {
                 "token_policies": ["payments-read"],
                 "token_ttl": "20m",
-                "token_max_ttl": "1h",
+                "token_max_ttl": "4h",
                 "secret_id_ttl": "10m",
                 "secret_id_num_uses": 1,
                 "secret_id_bound_cidrs": ["127.0.0.0/8"],

@@ -83,6 +83,7 @@ POSTGRESQL = Resource(
 DATABASE = Kind(
     name="database",
     family="secrets",
+    canary="orchestrator.live.canaries.database:trials",
     summary="Accounts made, rotated and dropped by the server.",
     mount=SECRETS_MOUNT,
     objects=(

@@ -80,6 +80,7 @@ JWT_MOUNT = Resource(
 JWT = Kind(
     name="jwt",
     family="auth",
+    canary="orchestrator.live.canaries.jwt:trials",
     summary="Workloads log in with a token signed by a platform that is trusted.",
     mount=JWT_MOUNT,
     required=("config",),
@@ -87,6 +88,7 @@ JWT = Kind(
         Object(
             key="roles",
             list="auth/{mount}/role",
+            lower=True,
             required=("user_claim",),
             parts=(
                 Part(

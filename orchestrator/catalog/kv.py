@@ -10,6 +10,7 @@ from orchestrator.model import FLAG, NUMBER, SECONDS, Field, Kind, Object, Part,
 KV_V2 = Kind(
     name="kv-v2",
     family="secrets",
+    canary="orchestrator.live.canaries.kv:versioned",
     engine="kv",
     options={"version": "2"},
     summary="Secrets at a path, with versions.",
@@ -49,6 +50,7 @@ KV_V2 = Kind(
 KV_V1 = replace(
     KV_V2,
     name="kv-v1",
+    canary="orchestrator.live.canaries.kv:plain",
     options={"version": "1"},
     summary="Secrets at a path, without versions.",
     objects=(),

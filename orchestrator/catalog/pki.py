@@ -302,6 +302,7 @@ _ROOT_EXAMPLE = {"common_name": "Example Root CA", "ttl": "87600h", "key_type": 
 PKI = Kind(
     name="pki",
     family="secrets",
+    canary="orchestrator.live.canaries.pki:trials",
     summary="Short-lived certificates, issued by role.",
     mount=SECRETS_MOUNT,
     objects=(
@@ -322,7 +323,7 @@ PKI = Kind(
                 Part(SET_SIGNED, {"certificate": (SIGN.type, "certificate_bundle")}),
             ),
         ),
-        Object(key="urls", single=True, parts=(Part(URLS),)),
+        Object(key="urls", single=True, always=True, parts=(Part(URLS),)),
         Object(key="crl", single=True, always=True, parts=(Part(CRL),)),
         Object(key="roles", list="{mount}/roles", parts=(Part(ROLE),)),
     ),

@@ -38,6 +38,7 @@ POLICIES = Kind(
 NAMESPACES = Kind(
     name="namespaces",
     family="system",
+    canary="orchestrator.live.canaries.namespaces:trials",
     summary="A server of its own inside the server.",
     objects=(
         Object(
@@ -80,7 +81,7 @@ _DATA = Shape(
     "a map: what to write at the path",
     _document,
     lambda value: json.dumps(_document(value), sort_keys=True),
-    "",
+    "{}",
     _document,
 )
 

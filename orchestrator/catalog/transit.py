@@ -66,6 +66,7 @@ _SET_LATER = (
 TRANSIT = Kind(
     name="transit",
     family="secrets",
+    canary="orchestrator.live.canaries.transit:trials",
     summary="Encryption keys that never leave the server.",
     mount=SECRETS_MOUNT,
     objects=(

@@ -12,12 +12,14 @@ _USER = "auth/{mount}/users/{username}"
 USERPASS = Kind(
     name="userpass",
     family="auth",
+    canary="orchestrator.live.canaries.userpass:trials",
     summary="People log in with a name and a password.",
     mount=AUTH_MOUNT,
     objects=(
         Object(
             key="users",
             list="auth/{mount}/users",
+            lower=True,
             parts=(
                 Part(
                     Resource(

@@ -16,12 +16,21 @@ _FEW = 5
 
 def refusals(changes: Sequence[Change], managed: int, destroy: Collection[str], *, many: bool) -> Iterator[str]:
     """Why the plan is refused, a sentence each; none: it may go ahead."""
-    unnamed = [one for one in changes if one.destroys and not {one.title, EVERYTHING} & set(destroy)]
+    unnamed = [one for one in changes if one.destroys and not any(_covers(name, one.title) for name in destroy)]
     for one in unnamed:
         yield f"{one.title} would be {_DONE[one.action]}; name it if you mean it: --destroy {one.title}"
     touched = sum(one.action in ("update", "destroy", "replace") for one in changes)
     if not many and touched > max(_FEW, managed // _SHARE):
         yield f"{touched} of {managed} objects would change, more than a fifth; if you mean it: --many"
+
+
+def _covers(name: str, title: str) -> bool:
+    """Whether a name on the command line means the object: itself, what stands on it, or everything.
+
+    >>> _covers("secrets/apps", "secrets/apps/settings"), _covers("secrets/app", "secrets/apps")
+    (True, False)
+    """
+    return name in (EVERYTHING, title) or title.startswith(f"{name}/")
 
 
 _DONE = {"destroy": "destroyed", "replace": "destroyed and made anew"}

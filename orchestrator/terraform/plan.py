@@ -143,4 +143,6 @@ def _told(attribute: Attribute, value: Json) -> Json:
 
 
 def _silent(attribute: Attribute, before: Json, after: Json) -> bool:
-    return nothing(attribute.shape, before) and nothing(attribute.shape, after)
+    """Nothing to tell: not set before and after, or a new object with what everybody gets."""
+    expected = nothing(attribute.shape, after) or same(attribute.shape, attribute.field.default, after)
+    return nothing(attribute.shape, before) and (expected if before is None else nothing(attribute.shape, after))

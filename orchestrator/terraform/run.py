@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from orchestrator.terraform.binary import Terraform
     from orchestrator.terraform.stream import Event, Progress
 
-__all__ = ["PlanResult", "ProviderUnavailable", "Workspace", "apply", "init", "plan", "providers_schema", "show", "state"]
+__all__ = [
+    "PlanResult",
+    "ProviderUnavailable",
+    "Workspace",
+    "apply",
+    "init",
+    "plan",
+    "providers_schema",
+    "show",
+    "state",
+]
 
 PARALLELISM = 50
 LOCK_TIMEOUT = "60s"

@@ -125,6 +125,10 @@ class Api:
             context.verify_mode = ssl.CERT_NONE
         return http.client.HTTPSConnection(parts.hostname or "", parts.port or 443, timeout=60, context=context)
 
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._forget()
+
     def _forget(self) -> None:
         if hasattr(self._local, "connection"):
             self._local.connection.close()

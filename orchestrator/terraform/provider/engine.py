@@ -40,6 +40,11 @@ class Offline:
         except ApiError as error:
             raise Diagnosed("Vault cannot be used", str(error)) from error
 
+    def close(self) -> None:
+        """Let go of the server."""
+        if self._api is not None:
+            self._api.close()
+
     def validate(self, type_name: str, config: Mapping[str, Json]) -> Sequence[Diagnosed]:  # noqa: ARG002
         return []
 
@@ -279,7 +284,10 @@ class _Object:
                 if value is None and not nothing(attribute.shape, old):
                     value = attribute.shape.zero
             if value is not None and value is not UNKNOWN:
-                body[attribute.key] = attribute.shape.send(value)
+                sent = attribute.shape.send(value)
+                body[attribute.key] = (
+                    _patch((before or {}).get(attribute.terraform), sent) if write.method == "PATCH" else sent
+                )
                 if attribute.field.whole:
                     body = body[attribute.key]
         return body if changed and (body or write.always) else None
@@ -312,6 +320,17 @@ class _Object:
             if time.monotonic() > deadline:
                 raise ApiError(0, "DELETE", path, (f"it is still there after {_GONE_WITHIN:.0f} s",))
             time.sleep(0.05)
+
+
+def _patch(before: Json, after: Json) -> Json:
+    """A map as a merge patch: what is no longer in it must be said to be null.
+
+    >>> _patch({"owner": "apps", "tier": "1"}, {"owner": "payments"})
+    {'tier': None, 'owner': 'payments'}
+    """
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return after
+    return {**{key: None for key in before if key not in after}, **after}
 
 
 def _seen(attribute: Attribute, known: Json, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Json:

@@ -1,0 +1,1 @@
+"""The commands, each from its flags to its report: read, decide, do."""

@@ -1,0 +1,37 @@
+"""What needs no server: validate and render."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.config.load import environments, load
+from orchestrator.context import local
+from orchestrator.errors import ConfigInvalid, Problem
+from orchestrator.instances import instances
+from orchestrator.terraform import render as renderer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from orchestrator.model import Json
+
+
+def validate(root: Path, names: Sequence[str]) -> dict[str, int]:
+    """How many objects each environment declares; every problem of all of them at once otherwise."""
+    counted: dict[str, int] = {}
+    problems: set[Problem] = set()
+    for name in names or environments(root):
+        try:
+            counted[name] = len(load(root, name, None).declarations)
+        except ConfigInvalid as error:
+            problems |= set(error.problems)
+    if problems:
+        raise ConfigInvalid(sorted(problems))
+    return counted
+
+
+def render(root: Path, name: str, environ: Mapping[str, str]) -> dict[str, Json]:
+    """The Terraform JSON of an environment; no server is asked, no secret is read."""
+    declared = load(root, name, None)
+    return renderer.render(instances(load(root, name, {**local(root, declared), **environ})))

@@ -1,0 +1,103 @@
+"""From files to an Environment: read everything, find every mistake, and only then answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.config import clusters, placeholders, policies, tree
+from orchestrator.config.checks import check_paths, check_secrets, check_server
+from orchestrator.config.entries import entries, kind_of
+from orchestrator.config.references import check_references
+from orchestrator.config.schema import MOUNTED, environment_schema, kind_schema, schemas, sections
+from orchestrator.config.source import problem
+from orchestrator.config.tree import environments
+from orchestrator.config.validate import validate
+from orchestrator.declared import Environment
+from orchestrator.errors import ConfigInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from orchestrator.config.source import Node
+    from orchestrator.declared import Cluster, Declaration
+    from orchestrator.errors import Problem
+
+__all__ = ["environments", "load", "schemas"]
+
+
+def load(root: Path, environment: str, environ: Mapping[str, str] | None) -> Environment:
+    """The environment, or ConfigInvalid with every mistake of all its files.
+
+    Placeholders are filled in from `environ`; where that is None they stay, so that any machine can validate.
+    """
+    problems: list[Problem] = []
+    declared = policies.read(root, problems)
+    said = tree.whole(root, environment, problems)
+    found = _environment(root, environment, said, environ, declared, problems) if said else None
+    if problems or found is None:
+        raise ConfigInvalid(sorted(set(problems)))
+    return found
+
+
+def _environment(
+    root: Path,
+    name: str,
+    said: Node,
+    environ: Mapping[str, str] | None,
+    declared: list[Declaration],
+    problems: list[Problem],
+) -> Environment | None:
+    node = placeholders.fill(said, environ, problems)
+    _validate(node, problems, filled=environ is not None)
+    named = node.at(["cluster"])
+    cluster = clusters.load(root, named, environ, problems) if named else None
+    found = list(entries(node))
+    problems += check_paths(found)
+    problems += check_secrets(found, said)
+    problems += check_references(found, [one.name for one in declared])
+    problems += _check_head(root, name, said, cluster)
+    if cluster is None:
+        return None
+    problems += check_server(found, cluster)
+    if problems:
+        return None
+    plain = {key: one.plain() for key, one in node.items() if key in {"namespace", "owner"}}
+    everything = (*declared, *(one.declaration() for one in found))
+    return Environment(name, cluster, plain.get("namespace", ""), plain.get("owner", ""), everything)
+
+
+def _validate(node: Node, problems: list[Problem], *, filled: bool) -> None:
+    """Outer levels first; then each mount by its type, so that a message is about that type alone."""
+    validate(environment_schema(), node, (), problems, filled=filled)
+    for family in MOUNTED:
+        section = node.at([family])
+        for path, mount in section.items() if section else ():
+            if kind := kind_of(family, mount):
+                validate(kind_schema(family, kind.name), node, (family, path), problems, filled=filled)
+    for name in sections():
+        if node.at([name]):
+            validate(kind_schema("system", name), node, (name,), problems, filled=filled)
+
+
+def _check_head(root: Path, name: str, said: Node, cluster: Cluster | None) -> Iterator[Problem]:
+    named, namespace = said.at(["environment"]), said.at(["namespace"])
+    if named and isinstance(named.value, str) and named.value != name:
+        yield problem(named.where, f"environment: must be the file's name; write {name}")
+    if cluster is None:
+        return
+    if namespace and namespace.value and cluster.server == "vault" and cluster.edition == "community":
+        reason = "namespaces need Vault Enterprise; leave it out, or write `edition: enterprise` in the cluster"
+        yield problem(namespace.where, f"namespace: {reason}")
+    for other in environments(root):
+        if other != name and _place(tree.whole(root, other, [])) == _place(said):
+            message = f"{tree.file_of(other)} has the same cluster and namespace; give each its own namespace"
+            yield problem((named or said).where, f"environment: {message}")
+
+
+def _place(node: Node | None) -> tuple[str, str] | None:
+    """The cluster and the namespace that an environment owns."""
+    if node is None:
+        return None
+    cluster, namespace = node.at(["cluster"]), node.at(["namespace"])
+    return str(cluster.value if cluster else None), str(namespace.value or "" if namespace else "")

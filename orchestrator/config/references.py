@@ -1,0 +1,148 @@
+"""What settings name: a policy, another mount, an object beside them; and lists that must name back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.config.source import problem
+from orchestrator.config.words import meant
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from orchestrator.config.entries import Entry
+    from orchestrator.config.source import Node
+    from orchestrator.errors import Problem
+    from orchestrator.model import Field
+
+_POLICY = "policy"
+_MOUNT = "mount:"
+_EVERYTHING = "*"
+_BUILT_IN = ("default",)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A setting whose text names another object."""
+
+    entry: Entry
+    setting: str
+    node: Node
+
+    def __str__(self) -> str:
+        return f"{self.entry.title}/{self.setting.replace('.', '/')}"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What may be named: policies, mounts by family and kind, objects by family, mount and key; and who names whom."""
+
+    policies: frozenset[str]
+    mounts: Mapping[tuple[str, str], Sequence[str]]
+    objects: Mapping[tuple[str, str, str], Mapping[str, Entry]]
+    uses: Mapping[tuple[str, str, str, str], Sequence[Use]]
+
+    def beside(self, entry: Entry, key: str) -> Mapping[str, Entry]:
+        return self.objects.get((entry.kind.family, entry.mount, key), {})
+
+
+def check_references(found: Sequence[Entry], policies: Iterable[str]) -> Iterator[Problem]:
+    known = _known(found, policies)
+    for entry in found:
+        yield from _check_names(entry, known)
+        for name, field in entry.fields.items():
+            if _is_list(field) and _siblings(field):
+                yield from _check_list(entry, name, field, known)
+
+
+def _known(found: Sequence[Entry], policies: Iterable[str]) -> Known:
+    mounts: dict[tuple[str, str], list[str]] = {}
+    objects: dict[tuple[str, str, str], dict[str, Entry]] = {}
+    uses: dict[tuple[str, str, str, str], list[Use]] = {}
+    for one in found:
+        if one.object is None:
+            mounts.setdefault((one.kind.family, one.kind.name), []).append(one.mount)
+        else:
+            objects.setdefault((one.kind.family, one.mount, one.object.key), {})[one.name] = one
+        for key, use in _uses(one):
+            uses.setdefault((one.kind.family, one.mount, key, use.node.value), []).append(use)
+    return Known(frozenset((*_BUILT_IN, *policies)), mounts, objects, uses)
+
+
+def _uses(entry: Entry) -> Iterator[tuple[str, Use]]:
+    """What an object names by a single text, with the key under which that stands."""
+    for name, field, node in entry.given():
+        if not _is_list(field) and isinstance(node.value, str) and not _is_open(node.value):
+            yield from ((key, Use(entry, name, node)) for key in _siblings(field))
+
+
+def _check_names(entry: Entry, known: Known) -> Iterator[Problem]:
+    for name, field, node in entry.given():
+        for text in node.texts() if field.names else ():
+            if not _exists(text.value, entry, field, known):
+                words, what = _candidates(entry, field, known)
+                use = Use(entry, name, node)
+                yield problem(text.where, f"{use}: there is no {what} {text.value!r}; {meant(text.value, words)}")
+
+
+def _exists(text: str, entry: Entry, field: Field, known: Known) -> bool:
+    keys = _siblings(field)
+    if _is_open(text) or (text == _EVERYTHING and keys and _is_list(field)):
+        return True
+    return any(text in known.beside(entry, key) for key in keys) or text in _others(entry, field, known)
+
+
+def _others(entry: Entry, field: Field, known: Known) -> Collection[str]:
+    """The policies or mounts that a setting may name."""
+    if field.names == _POLICY:
+        return known.policies
+    if not field.names.startswith(_MOUNT):
+        return ()
+    mounts = known.mounts.get((entry.kind.family, field.names.removeprefix(_MOUNT)), ())
+    return [mount for mount in mounts if mount != entry.mount]
+
+
+def _candidates(entry: Entry, field: Field, known: Known) -> tuple[Collection[str], str]:
+    """The names a setting may hold, and what they are names of."""
+    if field.names == _POLICY:
+        return known.policies, "policy"
+    if field.names.startswith(_MOUNT):
+        return _others(entry, field, known), f"other {field.names.removeprefix(_MOUNT)} mount"
+    keys = _siblings(field)
+    words = [name for key in keys for name in known.beside(entry, key)]
+    return words, " or ".join(f"{entry.kind.family_path}/{entry.mount}/{key}" for key in keys)
+
+
+def _siblings(field: Field) -> list[str]:
+    """The keys of the objects beside it that a setting names."""
+    other = not field.names or field.names == _POLICY or field.names.startswith(_MOUNT)
+    return [] if other else field.names.split(",")
+
+
+def _is_open(text: str) -> bool:
+    """Whether only the server or the machine can say what it names."""
+    return "{{" in text or "${" in text
+
+
+def _is_list(field: Field) -> bool:
+    return isinstance(field.shape.cty, list)
+
+
+def _check_list(entry: Entry, name: str, field: Field, known: Known) -> Iterator[Problem]:
+    """Each object that names this one must stand in its list, and each in its list must name it."""
+    key = entry.object.key if entry.object else ""
+    node = entry.node.get(name)
+    listed = {text.value: text for text in node.texts()} if node else {}
+    title = f"{entry.title}/{name}"
+    for use in known.uses.get((entry.kind.family, entry.mount, key, entry.name), ()):
+        mine = use.entry.object and use.entry.object.key in _siblings(field)
+        if mine and not listed.keys() & {use.entry.name, _EVERYTHING}:
+            where = entry.node.keys.get(name, entry.where)
+            yield problem(use.node.where, f"{use}: {title} at {where} does not list {use.entry.name!r}; add it there")
+    for text in listed.values():
+        same = [known.beside(entry, other).get(text.value) for other in _siblings(field)]
+        uses = [use for one in same if one for back, use in _uses(one) if back == key]
+        if uses and all(use.node.value != entry.name and use.node.value in known.beside(entry, key) for use in uses):
+            there = f"{uses[0]} at {uses[0].node.where} names {uses[0].node.value!r} instead"
+            yield problem(text.where, f"{title}: {there}; change one of the two")

@@ -1,0 +1,1 @@
+"""The running server: sessions, reads, writes, proof. Only `wire.py` speaks hvac."""

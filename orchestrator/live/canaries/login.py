@@ -1,0 +1,85 @@
+"""What every login has to prove: the token has what is declared, and is refused once it is revoked."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from orchestrator.live.canaries.trial import Failed, cleaning
+from orchestrator.live.server import Denied, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.live.server import Server
+    from orchestrator.model import Json, Spec
+
+
+def prove_login(server: Server, path: str, body: Mapping[str, Json], spec: Spec) -> None:
+    """Log in, see that the token is as declared, revoke it, and see it refused."""
+    auth = server.as_token("").write(path, body)
+    if not auth.get("client_token"):
+        raise Failed("the login gives no token; a second factor is asked, which a canary has not")
+    with cleaning(lambda: _revoke(server, auth), "a token"):
+        _check(_lookup(server, auth, spec), spec, server)
+    if auth.get("accessor"):
+        _prove_refused(server, auth)
+
+
+def _speaks(auth: Mapping[str, Json]) -> bool:
+    """Whether the token may look itself up, and is not used up by that."""
+    return "default" in auth.get("policies", ()) and not auth.get("num_uses")
+
+
+def _lookup(server: Server, auth: Mapping[str, Json], spec: Spec) -> Mapping[str, Json]:
+    if not _speaks(auth):
+        return server.write("auth/token/lookup-accessor", {"accessor": auth["accessor"]}) if auth["accessor"] else auth
+    try:
+        return server.as_token(auth["client_token"]).read("auth/token/lookup-self") or {}
+    except Denied as error:
+        cidrs = spec.get("token_bound_cidrs")
+        why = f"token_bound_cidrs {', '.join(cidrs)} exclude this host" if cidrs else str(error)
+        raise Failed(f"the new token is refused: {why}") from None
+
+
+def _check(live: Mapping[str, Json], spec: Spec, server: Server) -> None:
+    declared = {str(name).lower() for name in spec.get("token_policies") or ()}
+    held = set(live.get("token_policies") or live.get("policies") or ())  # the login's `policies` has identity's too
+    if declared - held:
+        raise Failed(f"the token lacks {_names(declared - held)}; it has {_names(held)}")
+    if extra := held - declared - {"default"}:
+        raise Failed(f"the token has {_names(extra)}, which is not declared")
+    if none := {name for name in declared if name != "root" and server.read(f"sys/policies/acl/{name}") is None}:
+        raise Failed(f"the token names {_names(none)}, which is not there: it gives nothing")
+
+
+def _names(policies: set[str]) -> str:
+    return f"the {'policy' if len(policies) == 1 else 'policies'} {', '.join(sorted(policies)) or 'none'}"
+
+
+def _revoke(server: Server, auth: Mapping[str, Json]) -> None:
+    """Batch tokens cannot be revoked, they expire. The accessor serves where the token itself may not speak."""
+    if not auth.get("accessor"):
+        return
+    if _speaks(auth):
+        with suppress(Denied):
+            server.as_token(auth["client_token"]).write("auth/token/revoke-self", {})
+            return
+    server.write("auth/token/revoke-accessor", {"accessor": auth["accessor"]})
+
+
+def _prove_refused(server: Server, auth: Mapping[str, Json]) -> None:
+    if not _speaks(auth):
+        _prove_gone(server, auth)
+        return
+    with suppress(Denied):
+        server.as_token(auth["client_token"]).read("auth/token/lookup-self")
+        raise Failed("the token is still accepted after it was revoked")
+
+
+def _prove_gone(server: Server, auth: Mapping[str, Json]) -> None:
+    try:
+        server.write("auth/token/lookup-accessor", {"accessor": auth["accessor"]})
+    except (Denied, Rejected):
+        return
+    raise Failed("the token still lives after it was revoked")

@@ -1,0 +1,169 @@
+"""A session: where the server is, who we are on it, and that both are as declared."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import StrongroomError, Unreachable
+from orchestrator.live import place
+from orchestrator.live.secrets import resolve
+from orchestrator.live.server import Denied, Rejected
+from orchestrator.live.wire import open_server
+from orchestrator.model import REFERENCE_PATTERN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from orchestrator.declared import Cluster
+    from orchestrator.live.place import Place
+    from orchestrator.live.server import Server
+    from orchestrator.model import Json
+
+_LOGIN_PATHS = {"userpass": "auth/{mount}/login/{username}"}
+_BUILT_IN = "sys/internal/ui/mounts/cubbyhole"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A server that answers to us; `owned` is a token of ours, which ends with the session."""
+
+    server: Server
+    place: Place
+    token: str = field(repr=False)
+    product: str
+    version: str
+    who: str
+    ttl: int
+    warnings: tuple[str, ...]
+    owned: Server | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> str:
+        return self.server.address
+
+    @property
+    def namespace(self) -> str:
+        return self.server.namespace
+
+    def environ(self) -> dict[str, str]:
+        """The variables by which Terraform opens the same session."""
+        found = {
+            "VAULT_ADDR": self.address,
+            "VAULT_TOKEN": self.token,
+            "VAULT_NAMESPACE": self.namespace,
+            "VAULT_CACERT": self.place.ca_cert,
+            "VAULT_SKIP_VERIFY": "true" if self.place.skip_verify else "",
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def close(self) -> None:
+        """Revoke the token that our own login gave."""
+        if self.owned is not None:
+            _revoke(self.owned)
+
+
+def connect(cluster: Cluster, namespace: str, environ: Mapping[str, str], root: Path) -> Session:
+    """A session as the environment variables say, else as the cluster does; nothing is changed on the server."""
+    there = place.find(cluster, environ, root)
+    base = open_server(there.address, there.namespace, "", verify=there.verify)
+    status = _status(base)
+    token, owned = (there.token, None) if there.token else _login(base, cluster, environ, root)
+    try:
+        server = base.as_token(token).in_namespace(_joined(there.namespace, namespace))
+        who = _who(server, base.as_token(token))
+        product, version = _product(server, status), str(status["version"]).partition("+")[0]
+        warnings = (*there.warnings, *_differences(cluster, there.address, product, version))
+        return Session(server, there, token, product, version, _name(who), int(who["ttl"]), warnings, owned)
+    except BaseException:
+        if owned is not None:
+            _revoke(owned)
+        raise
+
+
+def _revoke(owned: Server) -> None:
+    """Give a login back; where its policies or the network forbid that, it ends with its ttl."""
+    with contextlib.suppress(Denied, Unreachable):
+        owned.write("auth/token/revoke-self", {})
+
+
+def _joined(prefix: str, namespace: str) -> str:
+    return "/".join(part for part in (prefix.strip("/"), namespace.strip("/")) if part)
+
+
+def _status(base: Server) -> Mapping[str, Json]:
+    status = base.in_namespace("").read("sys/seal-status") or {}
+    if "sealed" not in status or "version" not in status:
+        raise Unreachable(f"{base.address} answers, but not as Vault or OpenBao; check the address")
+    if not status.get("initialized"):
+        raise Unreachable(f"{base.address} is not initialised; initialise it first")
+    if status["sealed"]:
+        raise Unreachable(f"{base.address} is sealed; unseal it and run this again")
+    return status
+
+
+def _login(base: Server, cluster: Cluster, environ: Mapping[str, str], root: Path) -> tuple[str, Server | None]:
+    """The token that the cluster's login gives, and who may revoke it: we, unless it was there before."""
+    login = cluster.login
+    if login is None:
+        raise Unreachable(f"no token for {base.address}: set VAULT_TOKEN or give the cluster {cluster.name} a login")
+    settings = {name: _setting(value, environ, root) for name, value in login.settings.items()}
+    if login.method == "token":
+        return settings["token"], None
+    path = _LOGIN_PATHS.get(login.method, "auth/{mount}/login").format(mount=login.mount or login.method, **settings)
+    try:
+        token = base.write(path, settings).get("client_token")
+    except (Rejected, Denied) as error:
+        words = error.words if isinstance(error, Rejected) else "permission denied"
+        refused = Unreachable(
+            f"{base.address}: the login at {path} is refused: {words}; check the login of cluster {cluster.name}"
+        )
+    else:
+        if token:
+            return str(token), base.as_token(str(token))
+        refused = Unreachable(f"{base.address}: the login at {path} gives no token; a second factor cannot be given")
+    raise refused
+
+
+def _setting(value: str, environ: Mapping[str, str], root: Path) -> str:
+    return resolve(value, environ, root) if re.match(REFERENCE_PATTERN, value) else value
+
+
+def _who(server: Server, base: Server) -> Mapping[str, Json]:
+    """What the token is; Vault Enterprise may not let one of a parent namespace look itself up further down."""
+    for place_of_token in (server, base):
+        try:
+            return place_of_token.read("auth/token/lookup-self") or {}
+        except Denied:
+            continue
+    raise Unreachable(f"{server.address}: the token is refused (expired or revoked); get a new one")
+
+
+def _name(who: Mapping[str, Json]) -> str:
+    policies = [*(who.get("policies") or ()), *(who.get("identity_policies") or ())]
+    return f"{who.get('display_name') or 'token'} ({', '.join(policies)})"
+
+
+def _product(server: Server, status: Mapping[str, Json]) -> str:
+    """OpenBao's seal status has a `commit_date` since 2.6; before, only the built-in engines' version tells."""
+    if "commit_date" in status:
+        return "OpenBao"
+    try:
+        engine = server.read(_BUILT_IN) or {}
+    except Denied:
+        engine = {}
+    return "OpenBao" if str(engine.get("running_plugin_version")).endswith("bao") else "Vault"
+
+
+def _differences(cluster: Cluster, address: str, product: str, version: str) -> tuple[str, ...]:
+    if product.lower() != cluster.server:
+        raise StrongroomError(
+            f"{address} is {product} {version}, but cluster {cluster.name} declares {cluster.server}; "
+            "correct `server:` or the address"
+        )
+    if version.split(".")[:2] != cluster.version.split(".")[:2]:
+        return (f"{address} runs {version}, but cluster {cluster.name} declares {cluster.version}; correct `version:`",)
+    return ()

@@ -1,0 +1,230 @@
+"""The server over HTTP: the only module that speaks hvac.
+
+What `requests` raises keeps the request, with its token and body: such an error is never chained to ours.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import requests
+import urllib3
+from hvac.adapters import RawAdapter  # noqa: TID251 - the one place
+from requests.adapters import HTTPAdapter
+from requests.exceptions import RequestException
+from urllib3 import exceptions as broken
+
+from orchestrator.errors import StrongroomError, Unreachable
+from orchestrator.live.server import Answer, Denied, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from requests import Response
+
+    from orchestrator.live.server import Server
+    from orchestrator.model import Json
+
+THREADS = 32
+PATIENCE = 10.0
+TIMEOUT = (5.0, 60.0)
+NOT_INITIALISED = 501
+TRANSIENT = {412, 429, 500, 502, 503, 504}
+NO_SUCH_ENDPOINT = "unsupported path"
+UPGRADING = "Upgrading from non-versioned to versioned data"
+NO_NAMESPACE = "namespace not found"
+CAPABILITIES = {"GET": "read", "LIST": "list", "DELETE": "delete"}
+
+
+@dataclass(frozen=True)
+class Wire:
+    """`Server` over one pool of connections, which all tokens share."""
+
+    address: str
+    namespace: str
+    token: str = field(repr=False)
+    session: requests.Session = field(repr=False)
+
+    def read(self, path: str, gone: tuple[str, ...] = ()) -> Mapping[str, Json] | None:
+        reply = self._patiently("GET", path, _is_transient)
+        return None if _is_absent(reply, gone) else self._answer("GET", path, reply).data
+
+    def list(self, path: str) -> tuple[str, ...]:
+        reply = self._patiently("LIST", path, _is_transient)
+        return () if _is_absent(reply) else tuple(self._answer("LIST", path, reply).data.get("keys") or ())
+
+    def write(self, path: str, data: Mapping[str, Json], *, wrap: str = "") -> Mapping[str, Json]:
+        answer = self.request("POST", path, data, wrap=wrap)
+        return answer.wrap or answer.auth or answer.data
+
+    def delete(self, path: str) -> None:
+        reply = self._patiently("DELETE", path, _did_nothing)
+        if not _is_absent(reply):
+            self._answer("DELETE", path, reply)
+
+    def request(self, method: str, path: str, data: Mapping[str, Json] | None = None, *, wrap: str = "") -> Answer:
+        return self._answer(method, path, self._patiently(method, path, _did_nothing, data, wrap))
+
+    def as_token(self, token: str) -> Server:
+        return replace(self, token=token)
+
+    def in_namespace(self, namespace: str) -> Server:
+        return replace(self, namespace=namespace)
+
+    def _patiently(
+        self,
+        method: str,
+        path: str,
+        again: Callable[[Response], bool],
+        data: Mapping[str, Json] | None = None,
+        wrap: str = "",
+    ) -> Response:
+        """The reply, which may have to wait for a new leader or for a rate limit."""
+        deadline, pause = time.monotonic() + PATIENCE, 0.05
+        reply = self._send(method, path, data, wrap)
+        while again(reply) and time.monotonic() + pause < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+            reply = self._send(method, path, data, wrap)
+        return reply
+
+    def _send(self, method: str, path: str, data: Mapping[str, Json] | None, wrap: str) -> Response:
+        try:
+            reply: Response = self._adapter().request(
+                method, f"/v1/{quote(path)}", raise_exception=False, json=data, wrap_ttl=wrap
+            )
+        except RequestException as error:
+            failure = Unreachable(_why_unreachable(self.address, error))
+        else:
+            return reply
+        raise failure
+
+    def _adapter(self) -> RawAdapter:
+        return RawAdapter(
+            base_uri=self.address,
+            token=self.token,
+            namespace=self.namespace,
+            verify=self.session.verify,
+            session=self.session,
+            timeout=TIMEOUT,
+            allow_redirects=False,  # a redirect would carry the token to another host
+            strict_http=True,  # GET ?list=true: some proxies know no LIST
+        )
+
+    def _answer(self, method: str, path: str, reply: Response) -> Answer:
+        if not reply.ok or reply.is_redirect:
+            raise self._refusal(method, path, reply)
+        if not reply.content:
+            return Answer()
+        content = _json(reply)
+        if content is None:
+            raise Unreachable(f"{self.address} answers, but not as Vault or OpenBao; check the address")
+        parts = [content.get(name) or {} for name in ("data", "auth", "wrap_info")]
+        data = parts[0] if "data" in content else content  # the few old endpoints without an envelope
+        return Answer(data, parts[1], parts[2], content.get("lease_id") or "")
+
+    def _refusal(self, method: str, path: str, reply: Response) -> StrongroomError:
+        words, there = _words(reply), f"{path}{self._inside()}"
+        if (blocked := self._blocked(reply, words)) is not None:
+            return Unreachable(blocked)
+        if reply.status_code == requests.codes.forbidden:
+            needed = CAPABILITIES.get(method, "update")
+            return Denied(f"{needed} on {there} is denied: give the token `{needed}` there, or take another token")
+        message = f"{method} {there}: {words or 'nothing is there'} (status {reply.status_code})"
+        return Rejected(message, reply.status_code, words)
+
+    def _blocked(self, reply: Response, words: str) -> str | None:
+        """Why the whole server or namespace is out of reach, when it is."""
+        status, sealed = reply.status_code, words.endswith("is sealed")
+        what = f"namespace {self.namespace} of {self.address}" if "namespace" in words else self.address
+        causes = (
+            (reply.is_redirect, f"{self.address} redirects to {reply.headers.get('Location')}; use that address"),
+            ("to an HTTPS server" in words, f"{self.address} speaks TLS; write https://"),
+            (NO_NAMESPACE in words, f"{what} is not there; create it first, or correct its name"),
+            (status == NOT_INITIALISED, f"{self.address} is not initialised; initialise it first"),
+            (sealed, f"{what} is sealed; unseal it and run this again"),
+            (status in TRANSIENT - {412, 429, 500}, f"{what} does not serve now: {words} (status {status})"),
+        )
+        return next((why for blocked, why in causes if blocked), None)
+
+    def _inside(self) -> str:
+        return f" in namespace {self.namespace}" if self.namespace else ""
+
+
+def open_server(address: str, namespace: str, token: str, *, verify: bool | str = True) -> Server:
+    """A server that nothing in the process's environment redirects: no proxy, no CA bundle, no ~/.vault-token."""
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = verify
+    if verify is False:
+        urllib3.disable_warnings(broken.InsecureRequestWarning)
+    retries = urllib3.Retry(0, read=1, allowed_methods={"GET"})  # a kept connection may have been closed meanwhile
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=THREADS, max_retries=retries))
+    return Wire(address.rstrip("/"), namespace, token, session)
+
+
+def _json(reply: Response) -> dict[str, Json] | None:
+    try:
+        content = reply.json()
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _words(reply: Response) -> str:
+    """The errors of the server, on one line."""
+    content = _json(reply)
+    errors = [reply.text[:200]] if content is None else content.get("errors") or content.get("warnings") or []
+    return " ".join("; ".join(str(error) for error in errors).split())
+
+
+def _is_absent(reply: Response, gone: tuple[str, ...] = ()) -> bool:
+    words = _words(reply) if reply.status_code in {400, 404} else ""
+    if reply.status_code == requests.codes.not_found:
+        return NO_NAMESPACE not in words and NO_SUCH_ENDPOINT not in words
+    return reply.status_code == requests.codes.bad_request and any(word in words for word in gone)
+
+
+def _is_transient(reply: Response) -> bool:
+    """Whether a read may do better soon."""
+    if reply.status_code not in TRANSIENT:
+        return _did_nothing(reply)
+    words = _words(reply)
+    return "sealed" not in words and "locked" not in words
+
+
+def _did_nothing(reply: Response) -> bool:
+    """Whether even a write may be sent again: a rate limit, a standby that lags, a KV store that is being upgraded."""
+    if reply.status_code == requests.codes.bad_request:
+        return UPGRADING in _words(reply)
+    return reply.status_code in {412, 429}
+
+
+def _why_unreachable(address: str, error: RequestException) -> str:
+    cause = _innermost(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"{address}: its TLS certificate is not trusted ({cause.verify_message}); set VAULT_CACERT to the CA's file"
+        )
+    if isinstance(cause, ssl.SSLError):
+        return f"{address}: TLS fails ({cause.reason}); check whether it is http:// or https://"
+    if isinstance(cause, broken.NameResolutionError):
+        return f"{address}: no such host; check the address"
+    if isinstance(cause, broken.NewConnectionError):
+        return f"{address} does not take connections; start the server, or set VAULT_ADDR to where it runs"
+    if isinstance(cause, broken.TimeoutError):
+        return f"{address} does not answer in time; see whether it runs, and whether a firewall is between"
+    return f"{address} cannot be reached ({type(error).__name__}); check the address"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What `requests` and `urllib3` wrap, one inside the other."""
+    for inner in (getattr(error, "reason", None), *error.args):
+        if isinstance(inner, BaseException):
+            return _innermost(inner)
+    return error

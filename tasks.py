@@ -1,0 +1,204 @@
+"""What `invoke` runs: a task reads flags, calls one function, prints its report, exits with its code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke import Collection, task  # noqa: TID251 - the one module that may
+
+from orchestrator.entry import answering, ask
+
+if TYPE_CHECKING:
+    from invoke import Context  # noqa: TID251 - the one module that may
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = "the environment to work on: a file's name in vault-config/environments"
+FORMAT = "text for people, json for programs"
+
+
+@task(help={"environment": f"{ENVIRONMENT}; all of them when left out", "format": FORMAT})
+def validate(_: Context, environment: str = "", format: str = "text") -> None:
+    """Check the YAML and the policies; every mistake at once, nothing touched."""
+    with answering(format):
+        from orchestrator import report
+        from orchestrator.commands import check as commands
+
+        counted = commands.validate(ROOT, [environment] if environment else [])
+        report.as_json({"environments": counted}) if format == "json" else report.show_validated(counted)
+
+
+@task(help={"environment": ENVIRONMENT})
+def render(_: Context, environment: str = "dev") -> None:
+    """Print the Terraform JSON that the YAML renders to; no server is asked."""
+    with answering():
+        from orchestrator import report
+        from orchestrator.commands import check as commands
+
+        report.as_json(commands.render(ROOT, environment, os.environ))
+
+
+@task(help={"environment": ENVIRONMENT, "out": "save the plan to this file, for apply --plan", "format": FORMAT})
+def plan(_: Context, environment: str = "dev", out: str = "", format: str = "text") -> None:
+    """Show what an apply would do; exit code 2 when there are changes."""
+    with answering(format) as answer:
+        from orchestrator import report
+        from orchestrator.commands import plan as commands
+
+        live = report.Live()
+        planned = commands.plan(ROOT, environment, os.environ, live, Path(out) if out else None)
+        live.clear()
+        report.as_json(report.plan_document(planned)) if format == "json" else report.show_plan(planned)
+        answer(planned.code)
+
+
+@task(
+    help={
+        "environment": ENVIRONMENT,
+        "plan": "apply exactly this saved plan",
+        "yes": "do not ask",
+        "destroy": "an object that may be destroyed or replaced, as the plan names it, or `all`; repeatable",
+        "many": "go on when more than a fifth of the objects would change",
+        "verify": "prove afterwards that what is declared works (--no-verify leaves it out)",
+        "format": FORMAT,
+    },
+    iterable=["destroy"],
+)
+def apply(
+    _: Context,
+    destroy: list[str],
+    environment: str = "dev",
+    plan: str = "",
+    yes: bool = False,
+    many: bool = False,
+    verify: bool = True,
+    format: str = "text",
+) -> None:
+    """Make the server what the YAML says, then prove it."""
+    with answering(format) as answer:
+        from orchestrator import report
+        from orchestrator.commands import plan as commands
+
+        live = report.Live()
+
+        def confirm(planned: commands.PlanReport) -> None:
+            live.clear()
+            live.titles = {change.address: change.title for change in planned.changes}
+            report.engine(planned) if format == "json" else report.show_plan(planned)
+            if planned.changes and not yes:
+                ask("Apply this?")
+
+        asked = commands.Asked(destroy, many, verify, Path(plan) if plan else None)
+        applied = commands.apply(ROOT, environment, os.environ, live, confirm, asked)
+        live.clear()
+        report.as_json(report.apply_document(applied)) if format == "json" else report.show_apply(applied)
+        answer(applied.code)
+
+
+@task(help={"environment": ENVIRONMENT, "format": FORMAT})
+def drift(_: Context, environment: str = "dev", format: str = "text") -> None:
+    """Compare the live server with the YAML; exit code 2 where they differ."""
+    with answering(format) as answer:
+        from orchestrator import report
+        from orchestrator.commands import drift as commands
+
+        found = commands.drift(ROOT, environment, os.environ)
+        report.as_json(report.drift_document(found)) if format == "json" else report.show_drift(found)
+        answer(found.code)
+
+
+@task(help={"server": "another server: openbao-2.6.2, or the path of a bao or vault program", "format": FORMAT})
+def up(_: Context, server: str = "", format: str = "text") -> None:
+    """Start the embedded stack: OpenBao and PostgreSQL, data under .strongroom/."""
+    with answering(format):
+        from orchestrator import report
+        from orchestrator.local import stack
+
+        stack.up(ROOT, server or None)
+        parts = stack.status(ROOT)
+        report.as_json({"parts": [vars(part) for part in parts]}) if format == "json" else report.show_status(parts)
+
+
+@task(help={"format": FORMAT})
+def status(_: Context, format: str = "text") -> None:
+    """Show the embedded stack: addresses, versions, pids, sealed or not."""
+    with answering(format):
+        from orchestrator import report
+        from orchestrator.local import stack
+
+        parts = stack.status(ROOT)
+        report.as_json({"parts": [vars(part) for part in parts]}) if format == "json" else report.show_status(parts)
+
+
+@task
+def down(_: Context) -> None:
+    """Stop the embedded stack; its data stays."""
+    with answering():
+        from orchestrator.local import stack
+
+        stopped = stack.down(ROOT)
+        sys.stdout.write(f"stopped: {', '.join(stopped) or 'nothing ran'}\n")
+
+
+@task(help={"yes": "do not ask"})
+def reset(_: Context, yes: bool = False) -> None:
+    """Stop the embedded stack and delete its data."""
+    with answering():
+        from orchestrator.local import stack
+
+        if not yes:
+            ask("Delete everything in the embedded stack?")
+        stack.reset(ROOT)
+        sys.stdout.write("the embedded stack's data is deleted\n")
+
+
+@task
+def schema(_: Context) -> None:
+    """Write vault-config/schema/, which editors complete and check the YAML with."""
+    with answering():
+        from orchestrator.config.load import schemas
+
+        for name, text in schemas().items():
+            (ROOT / "vault-config" / "schema" / name).write_text(text, encoding="utf-8")
+            sys.stdout.write(f"vault-config/schema/{name}\n")
+
+
+@task
+def check(context: Context) -> None:
+    """Format, lint, types and the tests that need no server: seconds."""
+    for command in ("ruff format --check .", "ruff check .", "mypy", 'pytest -m "not server"'):
+        context.run(f"{sys.executable} -m {command}", pty=False)
+
+
+@task(help={"options": "more for pytest, such as `-k approle`"})
+def test(context: Context, options: str = "") -> None:
+    """The whole suite, on real servers."""
+    context.run(f"{sys.executable} -m pytest {options}".strip(), pty=False)
+
+
+@task(
+    help={
+        "role": "the role's name",
+        "environment": ENVIRONMENT,
+        "mount": "the auth method's path",
+        "wrap": "how long the wrapping token lives",
+        "format": FORMAT,
+    }
+)
+def issue(
+    _: Context, role: str, environment: str = "dev", mount: str = "approle", wrap: str = "10m", format: str = "text"
+) -> None:
+    """Hand out a SecretID as a wrapping token, and nothing else."""
+    with answering(format):
+        from orchestrator import report
+        from orchestrator.commands import approle as commands
+
+        issued = commands.issue(ROOT, environment, os.environ, mount, role, wrap)
+        report.as_json(report.issued_document(issued)) if format == "json" else report.show_issued(issued)
+
+
+approle = Collection("approle")
+approle.add_task(issue)
+namespace = Collection(validate, render, plan, apply, drift, up, down, status, reset, schema, check, test, approle)

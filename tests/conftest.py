@@ -1,0 +1,43 @@
+"""One embedded stack for the whole run; each test has mounts or an environment of its own on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from orchestrator.local import stack as local
+from orchestrator.terraform.provider.api import Api
+from tests.support import STATIC_ACCOUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.local.stack import Stack
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--server", default=None, help="another server: openbao-2.6.2, or the path of a bao or vault")
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    root = tmp_path_factory.mktemp("stack")
+    running = local.up(root, request.config.getoption("--server"))
+    with psycopg.connect(postgres(running), autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {STATIC_ACCOUNT} LOGIN")
+    yield running
+    local.down(root)
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Iterator[Api]:
+    """The server behind the commands' backs."""
+    found = Api(stack.address, stack.token)
+    yield found
+    found.close()
+
+
+def postgres(running: Stack) -> str:
+    return f"postgresql://strongroom:{running.postgres_password}@{running.postgres}/orders"

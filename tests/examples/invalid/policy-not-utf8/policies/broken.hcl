@@ -1,0 +1,1 @@
+path "café" { capabilities = ["read"] }

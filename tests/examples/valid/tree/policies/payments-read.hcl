@@ -1,0 +1,3 @@
+path "apps/data/payments/*" {
+  capabilities = ["read"]
+}

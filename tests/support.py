@@ -1,0 +1,65 @@
+"""What several test files need: a project in a folder, and every kind declared in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.catalog import CATALOG
+from orchestrator.local import stack as local
+
+if TYPE_CHECKING:
+    from orchestrator.local.stack import Stack
+
+REPOSITORY = Path(__file__).parents[1]
+STATIC_ACCOUNT = "orders_owner"
+POLICY = 'path "apps/data/payments/*" {\n  capabilities = ["read"]\n}\n'
+
+
+def everything(prefix: str, *, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """An environment that declares every kind's example, on mounts whose names begin with the prefix."""
+    document: dict[str, Any] = {}
+    for kind in CATALOG.values():
+        if kind.name in without or kind.name == "policies":
+            continue
+        if kind.family == "system":
+            document[kind.name] = dict(kind.example)
+        else:
+            document.setdefault(kind.family, {})[f"{prefix}-{kind.name}"] = dict(kind.example)
+    issuing = {"common_name": "Example Issuing CA", "ttl": "8760h", "signed_by": f"{prefix}-pki"}
+    document["secrets"][f"{prefix}-issuing"] = {"type": "pki", "max_lease_ttl": "8760h", "intermediate": issuing}
+    return document
+
+
+def project(
+    root: Path,
+    running: Stack,
+    name: str,
+    document: dict[str, Any],
+    *,
+    backend: dict[str, Any] | None = None,
+    provider: str = "offline",
+) -> dict[str, str]:
+    """A repository with one environment, and the process environment that its commands run in."""
+    config = root / "vault-config"
+    for folder in (config / "environments", config / "clusters", root / "policies"):
+        folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(REPOSITORY / "terraform", root / "terraform", dirs_exist_ok=True)
+    cluster = {
+        "cluster": "test",
+        "server": running.server,
+        "version": running.version,
+        "terraform": {"provider": provider, **({"backend": backend} if backend else {})},
+    }
+    (config / "clusters" / "test.yaml").write_text(json.dumps(cluster))
+    declared = {"environment": name, "cluster": "test", "owner": "tests", **document}
+    (config / "environments" / f"{name}.yaml").write_text(json.dumps(declared))
+    if not list((root / "policies").glob("*.hcl")):
+        (root / "policies" / "payments-read.hcl").write_text(POLICY)
+    return environ(running)
+
+
+def environ(running: Stack) -> dict[str, str]:
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", **local.environment(running), "ADA_PASSWORD": "canary-ada-7f3b"}

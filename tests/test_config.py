@@ -1,0 +1,418 @@
+"""The promises of the configuration: right files load, wrong ones say everything at once, and no secret is repeated."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from orchestrator.catalog import AUTH, FAMILIES, SECRETS
+from orchestrator.config import source
+from orchestrator.config.checks import lacks
+from orchestrator.config.load import environments, load, schemas
+from orchestrator.config.schema import in_yaml, sections
+from orchestrator.config.words import A_LITERAL
+from orchestrator.declared import Cluster, Login, TerraformSettings
+from orchestrator.errors import ConfigInvalid
+from orchestrator.policy.parse import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from orchestrator.declared import Environment
+    from orchestrator.model import Field, Json, Kind
+
+ROOT = Path(__file__).parents[1]
+VALID = ROOT / "tests/examples/valid"
+INVALID = ROOT / "tests/examples/invalid"
+FILE = "vault-config/environments/case.yaml"
+CANARY = "canary-7f3a"
+ENVIRON = {"HOST": "db", "TEAM": "payments", "TTL": "20m", "HOME": "/home/strongroom"}
+MOUNTED = [*AUTH.values(), *SECRETS.values()]
+
+
+def cases(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".txt" and path.name != "tree")
+
+
+def laid_out(root: Path, case: Path) -> Path:
+    """The shared tree with one case in it: a folder laid over it, or a file that becomes the environment `case`."""
+    shutil.copytree(VALID / "tree", root, dirs_exist_ok=True)
+    (root / FILE).parent.mkdir(exist_ok=True)
+    if case.is_dir():
+        shutil.copytree(case, root, dirs_exist_ok=True)
+    else:
+        shutil.copy(case, root / FILE)
+    return root
+
+
+@pytest.fixture(name="write")
+def fixture_write(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    laid_out(tmp_path, VALID / "smallest.yaml")
+
+    def write(text: str | bytes) -> Path:
+        (tmp_path / FILE).write_bytes(text.encode() if isinstance(text, str) else text)
+        return tmp_path
+
+    return write
+
+
+def environment(**sections: Json) -> str:
+    return json.dumps({"environment": "case", "cluster": "local", **sections})
+
+
+def refused(root: Path, environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigInvalid) as caught:
+        load(root, "case", environ)
+    return str(caught.value)
+
+
+def valid(root: Path, case: str, environ: dict[str, str] | None = None) -> Environment:
+    return load(laid_out(root, VALID / case), "case", environ)
+
+
+def specs(found: Environment) -> dict[str, Json]:
+    return {one.title: one.spec for one in found.declarations}
+
+
+@pytest.mark.parametrize("case", cases(INVALID))
+def test_every_mistake_is_named_with_its_place(case: str, tmp_path: Path) -> None:
+    path = INVALID / case
+    expected = path / "expected.txt" if path.is_dir() else path.with_suffix(".txt")
+
+    assert expected.read_text() == refused(laid_out(tmp_path, path), ENVIRON) + "\n"
+
+
+def test_no_expected_message_repeats_a_secret() -> None:
+    assert [path for path in INVALID.rglob("*.txt") if "canary" in path.read_text()] == []
+
+
+@pytest.mark.parametrize("environ", [None, ENVIRON], ids=["anywhere", "with the environment"])
+@pytest.mark.parametrize("case", cases(VALID))
+def test_valid_examples_load(case: str, environ: dict[str, str] | None, tmp_path: Path) -> None:
+    assert valid(tmp_path, case, environ).name == "case"
+
+
+def test_five_mistakes_in_three_files_are_reported_at_once(tmp_path: Path) -> None:
+    places = [line.rsplit(": ")[0] for line in refused(laid_out(tmp_path, INVALID / "five-mistakes")).splitlines()]
+
+    assert len(places) == 5
+
+
+def test_dev_loads_on_a_machine_without_the_stack() -> None:
+    found = load(ROOT, "dev", None)
+
+    assert "${LOCAL_POSTGRES}" in specs(found)["secrets/database/postgresql/orders"]["connection_url"]
+    assert found.cluster == Cluster(
+        "local", "openbao", "2.7.2", embedded=True, terraform=TerraformSettings("auto", {"pg": {}})
+    )
+
+
+def test_dev_is_filled_in_from_the_environment() -> None:
+    found = load(ROOT, "dev", {"LOCAL_POSTGRES": "127.0.0.1:5432"})
+
+    url = "postgresql://{{username}}:{{password}}@127.0.0.1:5432/orders?sslmode=disable"
+    assert url == specs(found)["secrets/database/postgresql/orders"]["connection_url"]
+    assert (found.owner, found.namespace) == ("platform-team", "")
+
+
+def test_a_base_is_no_environment() -> None:
+    assert environments(ROOT) == ("dev",)
+
+
+def test_mount_objects_and_their_places_are_declared(write: Callable[[str], Path]) -> None:
+    root = write(
+        "environment: case\n"
+        "cluster: local\n"
+        "auth:\n"
+        "  ci:\n"
+        "    type: jwt\n"
+        "    description: jobs\n"
+        "    config: {bound_issuer: https://ci.example.org}\n"
+        "    roles:\n"
+        "      deploy: {user_claim: sub}\n"
+        "secrets:\n"
+        "  apps: {type: kv-v2, settings: }\n"
+    )
+    found = {(one.title, one.mount, one.name, str(one.where)): one.spec for one in load(root, "case", {}).declarations}
+
+    policy = (root / "policies/payments-read.hcl").read_text()
+    assert found == {
+        ("policies/payments-read", "", "payments-read", "policies/payments-read.hcl:1:1"): {"policy": policy},
+        ("auth/ci", "ci", "", f"{FILE}:4:3"): {
+            "description": "jobs",
+            "config": {"bound_issuer": "https://ci.example.org"},
+        },
+        ("auth/ci/roles/deploy", "ci", "deploy", f"{FILE}:9:7"): {"user_claim": "sub"},
+        ("secrets/apps", "apps", "", f"{FILE}:11:3"): {},
+        ("secrets/apps/settings", "apps", "", f"{FILE}:11:23"): {},
+    }
+
+
+def test_extends_merges_maps_replaces_lists_and_removes_by_null(tmp_path: Path) -> None:
+    found = valid(tmp_path, "extends")
+    approle = {title: spec for title, spec in specs(found).items() if title.startswith("auth/")}
+
+    assert found.owner == "platform"
+    assert approle == {
+        "auth/approle": {"description": "machines"},
+        "auth/approle/roles/payments": {"token_policies": ["default"], "token_max_ttl": "1h", "token_ttl": "5m"},
+    }
+
+
+def test_yaml_is_read_by_version_1_2(tmp_path: Path) -> None:
+    found = valid(tmp_path, "yaml-1.2.yaml")
+
+    assert found.owner == "no"
+    assert specs(found)["auth/approle"] == {"description": "on"}
+    assert specs(found)["auth/approle/roles/yes"]["token_num_uses"] == 5
+    assert specs(found)["namespaces/team-a"]["custom_metadata"] == {
+        "since": "2026-11-21",
+        "time": "20:30",
+        "count": 5,
+        "on": True,
+    }
+
+
+def test_two_dollars_keep_a_placeholder_as_it_is(tmp_path: Path) -> None:
+    found = specs(valid(tmp_path, "names.yaml", ENVIRON))
+
+    assert found["secrets/team-a/db/postgresql/bills"]["connection_url"] == "${x}"
+    assert found["secrets/team-a/db/postgresql/bills"]["password"] == "file:/home/strongroom/password"
+
+
+def test_a_cluster_that_is_not_embedded_is_careful_by_default(tmp_path: Path) -> None:
+    found = valid(tmp_path, "vault-enterprise.yaml")
+    login = Login("kubernetes", "kubernetes", {
+        "jwt": "file:/var/run/secrets/kubernetes.io/serviceaccount/token",
+        "role": "strongroom",
+    })  # fmt: skip
+
+    assert found.namespace == "team/a"
+    assert found.cluster == Cluster(
+        name="enterprise",
+        server="vault",
+        version="1.19.0+ent",
+        edition="enterprise",
+        ca_cert="tls/ca.pem",
+        login=login,
+        terraform=TerraformSettings("official", {"pg": {"schema_name": "vault"}}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "server", "version", "edition", "lacking"),
+    [
+        ("openbao", "openbao", "2.7.2", "community", True),
+        ("openbao", "vault", "1.19.0", "community", False),
+        ("vault", "vault", "1.19.0", "community", True),
+        ("vault", "vault", "1.19.0+ent", "enterprise", False),
+        ("openbao>=2.7", "openbao", "2.7.0", "community", True),
+        ("openbao>=2.7", "openbao", "2.6.2", "community", False),
+        ("openbao<2.7", "openbao", "2.6.2", "community", True),
+        ("openbao<2.7", "openbao", "2.10.0", "community", False),
+        ("vault<1.20", "vault", "1.19.0+ent", "enterprise", True),
+    ],
+)
+def test_what_a_server_lacks(condition: str, server: str, version: str, edition: str, *, lacking: bool) -> None:
+    cluster = Cluster("x", server, version, edition)
+
+    assert bool(lacks({condition: "why"}, cluster)) == lacking
+
+
+def example(kind: Kind) -> str:
+    if kind.family == "system":
+        return environment(**{kind.name: kind.example})
+    return environment(**{kind.family: {"mount/of": kind.example}})
+
+
+@pytest.mark.parametrize("kind", [*MOUNTED, *sections().values()], ids=lambda kind: kind.name)
+def test_every_example_is_valid(kind: Kind, write: Callable[[str], Path]) -> None:
+    found = load(write(example(kind)), "case", None)
+
+    assert {kind.name} == {one.kind.name for one in found.declarations if one.kind.name != "policies"}
+
+
+def levels(kind: Kind) -> Iterator[tuple[str, ...]]:
+    """The way to every map of settings that a kind has."""
+    yield ()
+    for name in in_yaml(kind.mount.fields) if kind.mount else ():
+        if "." in name:
+            yield tuple(name.split(".")[:-1])
+    yield from ((one.key,) if one.single else (one.key, "any") for one in kind.objects)
+
+
+def put(document: Json, path: tuple[str, ...], value: Json) -> None:
+    for part in path[:-1]:
+        document = document.setdefault(part, {})
+    document[path[-1]] = value
+
+
+@pytest.mark.parametrize("kind", MOUNTED, ids=lambda kind: kind.name)
+def test_an_unknown_setting_is_refused_at_every_level(kind: Kind, write: Callable[[str], Path]) -> None:
+    ways = set(levels(kind))
+    mount = json.loads(json.dumps(kind.example))
+    for way in ways:
+        put(mount, (*way, "zzz"), 1)
+    lines = refused(write(environment(**{kind.family: {"m": mount}}))).splitlines()
+
+    named = {line.split(": ")[1] for line in lines if "unknown setting 'zzz'" in line}
+    assert named == {"/".join((kind.family, "m", *way)) for way in ways}
+
+
+@pytest.mark.parametrize("kind", sections().values(), ids=lambda kind: kind.name)
+def test_an_unknown_setting_of_a_system_kind_is_refused(kind: Kind, write: Callable[[str], Path]) -> None:
+    message = refused(write(environment(**{kind.name: {"any": {"zzz": 1}}})))
+
+    assert f"{kind.name}/any: unknown setting 'zzz'" in message
+
+
+def secret_fields() -> list[tuple[str, str, tuple[str, ...]]]:
+    """Every secret setting of the catalogue: its family, its kind, and the way to it."""
+    found = []
+    for kind in MOUNTED:
+        fields: dict[tuple[str, ...], dict[str, Field]] = {(): in_yaml(kind.mount.fields) if kind.mount else {}}
+        fields |= {(one.key,) if one.single else (one.key, "any"): in_yaml(one.fields) for one in kind.objects}
+        found += [
+            (kind.family, kind.name, (*way, name)) for way, of in fields.items() for name in of if of[name].secret
+        ]
+    return found
+
+
+@pytest.mark.parametrize(
+    "literal", [CANARY, [CANARY], {CANARY: CANARY}, f"env:A\n{CANARY}", f"${{{CANARY}", f"kv:{CANARY}"]
+)
+@pytest.mark.parametrize(("family", "kind", "way"), secret_fields())
+def test_a_literal_secret_is_refused_and_never_repeated(
+    family: str, kind: str, way: tuple[str, ...], literal: Json, write: Callable[[str], Path]
+) -> None:
+    mount = json.loads(json.dumps(FAMILIES[family][kind].example))
+    put(mount, way, literal)
+    message = refused(write(environment(**{family: {"m": mount}})), ENVIRON)
+
+    assert f"{'/'.join((family, 'm', *way))}: {A_LITERAL}" in message
+    assert CANARY not in message
+
+
+def test_the_catalogue_has_secrets_to_test() -> None:
+    assert secret_fields()
+
+
+def test_garbage_is_refused_and_never_a_crash(write: Callable[[bytes], Path]) -> None:
+    dice = random.Random(7)  # noqa: S311 - the same garbage every time
+    words = [
+        b"a",
+        b": ",
+        b"- ",
+        b"\n",
+        b"  ",
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b"&a ",
+        b"*a",
+        b"!",
+        b'"',
+        b"'",
+        b"|",
+        b"\t",
+        b"? ",
+    ]
+    for number in range(500):
+        made = dice.randbytes(dice.randrange(60)) if number % 2 else b"".join(dice.choices(words, k=dice.randrange(40)))
+
+        assert refused(write(made))
+
+
+def test_a_damaged_environment_is_refused_or_read_and_never_a_crash(write: Callable[[bytes], Path]) -> None:
+    dice = random.Random(11)  # noqa: S311 - the same damage every time
+    whole = (VALID / "names.yaml").read_bytes()
+    for _ in range(150):
+        begin = dice.randrange(len(whole))
+        damaged = (
+            whole[:begin] + dice.choice([b"", b": ", b"\n", b"[", b"null", b" *"]) + whole[begin + dice.randrange(30) :]
+        )
+        with suppress(ConfigInvalid):
+            load(write(damaged), "case", None)
+
+
+def test_a_damaged_policy_is_refused_or_read_and_never_a_crash() -> None:
+    dice = random.Random(13)  # noqa: S311 - the same damage every time
+    whole = (VALID / "policies/policies/everything-there-is.hcl").read_text()
+    for _ in range(500):
+        begin = dice.randrange(len(whole))
+        damaged = (
+            whole[:begin]
+            + dice.choice(["", "{", "}", '"', "[", "<<EOF\n", "= ", "5"])
+            + whole[begin + dice.randrange(20) :]
+        )
+        with suppress(ConfigInvalid):
+            parse(damaged, "x.hcl")
+
+
+def test_a_policy_is_its_rules() -> None:
+    rules = parse((VALID / "policies/policies/default.hcl").read_text(), "default.hcl").rules
+
+    assert [(rule.path, rule.capabilities, str(rule.where)) for rule in rules] == [
+        ("auth/token/lookup-self", ("read",), "default.hcl:2:1"),
+        ("cubbyhole/*", ("create", "read", "update", "delete", "list"), "default.hcl:3:1"),
+        ("sys/x", ("deny",), "default.hcl:3:43"),
+    ]
+
+
+def test_a_rule_keeps_what_it_says_beside_its_capabilities() -> None:
+    (rule,) = parse((VALID / "policies/policies/everything-there-is.hcl").read_text(), "x.hcl").rules
+
+    assert rule.settings == {
+        "comment": "the owner's\n  values\n",
+        "required_parameters": ["ttl"],
+        "allowed_parameters": {"*": [], "ttl": ["1h", 5, True]},
+        "denied_parameters": {"policy\n": []},
+        "min_wrapping_ttl": 1.5,
+        "max_wrapping_ttl": "90s",
+        "pagination_limit": 100,
+        "expiration": "2030-01-01T00:00:00Z",
+        "mfa_methods": ["totp"],
+        "control_group": {"factor/ops": {"identity": {"group_names": ["managers"], "approvals": 1}}},
+    }
+
+
+def test_the_committed_schemas_are_fresh() -> None:
+    committed = {path.name: path.read_text() for path in (ROOT / "vault-config/schema").iterdir()}
+
+    assert schemas() == committed
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [
+        ("environment.json", "vault-config/environments/dev.yaml"),
+        ("environment.json", "vault-config/environments/base.yaml"),
+        ("environment.json", "tests/examples/valid/extends/vault-config/environments/case.yaml"),
+        ("environment.json", "tests/examples/valid/nothing-means-empty.yaml"),
+        ("cluster.json", "vault-config/clusters/local.yaml"),
+        ("cluster.json", "tests/examples/valid/tree/vault-config/clusters/vault.yaml"),
+        ("cluster.json", "tests/examples/valid/tree/vault-config/clusters/enterprise.yaml"),
+    ],
+)
+def test_editors_find_no_fault_with_a_right_file(schema: str, file: str) -> None:
+    problems: list[object] = []
+    node = source.read(ROOT / file, file, [])
+    if node:
+        problems += Draft202012Validator(json.loads(schemas()[schema])).iter_errors(node.plain())
+
+    assert (node is not None, problems) == (True, [])
+
+
+def test_editors_see_a_mistake_of_a_kind() -> None:
+    document = {"auth": {"approle": {"type": "approle", "rolse": {}}}}
+    found = [*Draft202012Validator(json.loads(schemas()["environment.json"])).iter_errors(document)]
+
+    assert [error.message for error in found] == ["Additional properties are not allowed ('rolse' was unexpected)"]
