@@ -72,33 +72,31 @@ def _changes(plan: Mapping[str, Json]) -> Iterator[Change]:
 
 def title(one: Mapping[str, Json]) -> str:
     """How people name a resource: by its place in the YAML."""
-    resource = RESOURCES.get(one["type"])
-    if resource is None:
+    place = _PLACES.get(one["type"])
+    if place is None or "index" not in one:
         return str(one["address"])
-    values = one["change"]["before"] or one["change"]["after"] or {}
-    place = _PLACES[resource.type]
-    return "/".join(
-        part for part in (place.family, _word(values, resource.mount), place.key, _word(values, resource.name)) if part
-    )
-
-
-def _word(values: Mapping[str, Json], name: str) -> str:
-    return str(values.get(name) or "") if name else ""
+    mount, name = one["index"], ""
+    if place.named and not place.system:
+        mount, _, name = one["index"].rpartition("/")
+    return "/".join(part for part in (place.family, mount, place.key, name) if part)
 
 
 @dataclass(frozen=True)
 class _Place:
     family: str
-    key: str
+    system: bool
+    key: str = ""
+    named: bool = False
 
 
 def _places() -> Iterator[tuple[str, _Place]]:
     for kind in CATALOG.values():
         for resource in resources(kind):
-            yield resource.type, _Place(kind.family_path, "")
+            yield resource.type, _Place(kind.family_path, kind.family == "system")
         for one in kind.objects:
+            key = "" if one.key == kind.name else one.key
             for part in one.parts:
-                yield part.resource.type, _Place(kind.family_path, "" if one.key == kind.name else one.key)
+                yield part.resource.type, _Place(kind.family_path, kind.family == "system", key, not one.single)
 
 
 _PLACES = dict(_places())
