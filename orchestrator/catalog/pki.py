@@ -51,8 +51,8 @@ _NEW_KEY = {
     "type": _fixed(TEXT, yaml=False, required=True),
     "format": _unused(_FORMAT, default="pem"),
     "private_key_format": _unused(default="der"),
-    "key_type": _fixed(_KEY_TYPE, default="ec"),
-    "key_bits": _fixed(NUMBER, default=256),
+    "key_type": _fixed(_KEY_TYPE, default="ec", official="rsa"),
+    "key_bits": _fixed(NUMBER, default=256, official=2048),
     "key_name": _fixed(TEXT, computed=True),
     "key_ref": _unused(computed=True),
     "key_id": Field(TEXT, output=True),
@@ -112,6 +112,7 @@ ROOT = Resource(
 REQUEST = Resource(
     type="vault_pki_secret_backend_intermediate_cert_request",
     path="{backend}/issuers/generate/intermediate/{type}",
+    id="{backend}/issuers/generate/intermediate/{type}/{made_up}",
     mount="backend",
     constants={"type": "internal"},
     fields={
@@ -171,6 +172,7 @@ SIGN = Resource(
 SET_SIGNED = Resource(
     type="vault_pki_secret_backend_intermediate_set_signed",
     path="{backend}/intermediate/set-signed",
+    id="{backend}/intermediate/set-signed/{made_up}",
     mount="backend",
     fields={
         "certificate": _unused(PEM, required=True),
@@ -205,7 +207,7 @@ CRL = Resource(
     fields={
         "expiry": Field(DURATION, default="72h"),
         "disable": Field(FLAG),
-        "auto_rebuild": Field(FLAG, default=True),
+        "auto_rebuild": Field(FLAG, default=True, official=False),
         "auto_rebuild_grace_period": Field(DURATION, default="12h", computed=True),
         "enable_delta": Field(FLAG),
         "delta_rebuild_interval": Field(DURATION, default="15m", computed=True),
@@ -283,8 +285,8 @@ ROLE = Resource(
         "policy_identifier": Field(_IDENTIFIERS, yaml=False, readable=False),
         "key_usage": Field(LIST, default=_USAGES, computed=True),
         "cn_validations": Field(LIST, computed=True),
-        "key_type": Field(choice("rsa", "ec", "ed25519", "any"), default="ec"),
-        "key_bits": Field(NUMBER, default=256),
+        "key_type": Field(choice("rsa", "ec", "ed25519", "any"), default="ec", official="rsa"),
+        "key_bits": Field(NUMBER, default=256, official=2048),
         "signature_bits": Field(NUMBER, computed=True),
         "issuer_ref": Field(TEXT, default="default", computed=True),
         "ttl": Field(SECONDS_TEXT, default=0, computed=True),

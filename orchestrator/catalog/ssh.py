@@ -83,6 +83,7 @@ SSH = Kind(
                                     "ecdsa-sha2-nistp521",
                                 ),
                                 default="ed25519",
+                                official="ssh-rsa",
                                 readable=False,
                                 replace=True,
                             ),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from orchestrator.model import FLAG, HCL, LIST, MAP, TEXT, Field, Json, Kind, Object, Part, Resource, Shape, Write
+
+_PLACE = replace(TEXT, canon=lambda value: (value or "").strip("/"), render=lambda value: value.strip("/"))
 
 POLICIES = Kind(
     name="policies",
@@ -55,7 +58,7 @@ NAMESPACES = Kind(
                         fields={
                             "custom_metadata": Field(MAP, computed=True, default={}),
                             "namespace_id": Field(TEXT, api="id", output=True),
-                            "path_fq": Field(TEXT, api="path", computed=True, yaml=False),
+                            "path_fq": Field(_PLACE, api="path", computed=True, yaml=False),
                         },
                         writes=(
                             Write("sys/namespaces/{path}", on=("create",), always=True),

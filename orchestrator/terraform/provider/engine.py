@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -186,7 +187,9 @@ def _planned(attribute: Attribute, prior: Flat | None, config: Flat) -> Json:
         return None
     if field.output:
         return before if prior else UNKNOWN
-    said = field.default if config[name] is None and not field.yaml else config[name]
+    said = config[name]
+    if said is None and not field.computed:
+        said = field.default if field.official is None else field.official
     if said is not None:
         return before if prior and same(attribute.shape, before, said) else said
     if field.computed:
@@ -216,7 +219,8 @@ class _Object:
     api: Api
 
     def _path(self, template: str) -> str:
-        return template.format_map({name: value for name, value in self.flat.items() if isinstance(value, str)})
+        names = {name: value for name, value in self.flat.items() if isinstance(value, str)}
+        return template.format_map({"made_up": str(uuid.uuid4()), **names})
 
     @property
     def _namespace(self) -> str:
