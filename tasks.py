@@ -168,7 +168,7 @@ def schema(_: Context) -> None:
 @task
 def check(context: Context) -> None:
     """Format, lint, types and the tests that need no server: seconds."""
-    for command in ("ruff format --check .", "ruff check .", "mypy", 'pytest -m "not server"'):
+    for command in ("ruff format --check .", "ruff check .", "mypy", 'pytest -q -m "not server"'):
         context.run(f"{sys.executable} -m {command}", pty=False)
 
 

@@ -149,8 +149,9 @@ def choice(*words: str) -> Shape:
 class Field:
     """One setting. `terraform` and `api` are dotted paths, given where they differ from its YAML name.
 
-    `default` is rendered where the YAML is silent; `official` is the provider's own, where ours is safer. `computed` says that the server fills it in, `output` that only the
-    server does; `replace` that a change makes a new object; `absent` names servers that lack it, with the way out.
+    `default` is rendered where the YAML is silent; `official` is the provider's own, where ours is the safer one.
+    `computed` says that the server fills it in, `output` that only the server does; `replace` that a change makes a new
+    object; `absent` names servers that lack it, with the way out.
     """
 
     shape: Shape

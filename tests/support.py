@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -25,9 +26,9 @@ def everything(prefix: str, *, without: frozenset[str] = frozenset()) -> dict[st
         if kind.name in without or kind.name == "policies":
             continue
         if kind.family == "system":
-            document[kind.name] = dict(kind.example)
+            document[kind.name] = copy.deepcopy(dict(kind.example))
         else:
-            document.setdefault(kind.family, {})[f"{prefix}-{kind.name}"] = dict(kind.example)
+            document.setdefault(kind.family, {})[f"{prefix}-{kind.name}"] = copy.deepcopy(dict(kind.example))
     issuing = {"common_name": "Example Issuing CA", "ttl": "8760h", "signed_by": f"{prefix}-pki"}
     document["secrets"][f"{prefix}-issuing"] = {"type": "pki", "max_lease_ttl": "8760h", "intermediate": issuing}
     return document

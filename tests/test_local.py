@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.local import detach, files, process, stack
+from orchestrator.local import files, process, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -319,7 +319,7 @@ def test_an_answer_from_another_process_is_no_proof(running: tuple[Path, Stack])
 
 
 def test_down_leaves_a_stranger_with_an_old_pid_alone(root: Path) -> None:
-    earlier = detach.born(os.getppid())
+    earlier = "1"  # a moment at which this process was not born
     record = files.private_folder(home(root) / "vault") / "pid"
     record.write_text(f"{os.getpid()} {earlier}\n")
 

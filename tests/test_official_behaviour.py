@@ -85,7 +85,7 @@ def mounted(request: pytest.FixtureRequest, api: Api) -> Iterator[dict[str, Any]
 @pytest.mark.skipif(not OURS, reason="no recorded behaviour of the official provider")
 @pytest.mark.parametrize(("name", "mounted"), [(name, name) for name in OURS], indirect=["mounted"], ids=OURS)
 def test_id_and_state_are_the_recorded_ones(name: str, mounted: dict[str, Any], provider: Offline) -> None:
-    type_name = name.split("#")[0]
+    type_name = name.split("#", maxsplit=1)[0]
     resource = RESOURCES[type_name]
     config = nest(resource, flatten(resource, mounted["config"]))
     planned = provider.plan(type_name, None, config, config)

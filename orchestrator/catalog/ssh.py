@@ -96,7 +96,7 @@ SSH = Kind(
                             "public_key": Field(TEXT, yaml=False, replace=True, computed=True),
                         },
                         writes=(Write(_CA, on=("create",)),),
-                        gone=("keys haven't been configured yet",),
+                        gone=("keys haven't been configured yet", "no default issuer currently configured"),
                         adopt="leave",
                     )
                 ),

@@ -29,8 +29,8 @@ def failure(what: str, diagnostics: Sequence[Diagnostic], words: str) -> Strongr
     message = "\n- ".join([f"terraform {what}:", *lines])
     if any(_no_provider(error) for error in errors):
         return ProviderUnavailable(
-            f"{message}\nThe provider hashicorp/vault cannot be had; reach registry.terraform.io, name a mirror in "
-            "Terraform's CLI configuration, or say `provider: auto` in the cluster's file."
+            f"{message}\nThe provider hashicorp/vault cannot be had; reach Terraform's registry, name a mirror in "
+            "Terraform's CLI configuration, or write `terraform: {provider: auto}` in the cluster's file."
         )
     unreachable = any(_no_server(f"{error.summary} {error.detail}") for error in errors)
     return Unreachable(message) if unreachable else StrongroomError(message)
