@@ -104,7 +104,7 @@ def lab(stack: Stack) -> Lab:
 
 
 @pytest.fixture
-def inside(lab: Lab) -> Lab:
+def inside(lab: Lab, namespaces: None) -> Lab:  # noqa: ARG001 - asked for its skip
     """The same in a namespace of its own."""
     name = f"ns-{secrets.token_hex(4)}"
     lab.write(f"sys/namespaces/{name}")

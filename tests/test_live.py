@@ -267,6 +267,7 @@ def test_another_product_is_an_error_and_another_version_a_warning(stack: Stack,
     assert opened(replace(cluster, version=f"{stack.version.rpartition('.')[0]}.99"), environ).warnings == ()
 
 
+@pytest.mark.usefixtures("namespaces")
 def test_namespaces_are_joined_and_must_be_there(root: Server, stack: Stack, cluster: Cluster, mount: str) -> None:
     root.write(f"sys/namespaces/{mount}", {})
     root.in_namespace(mount).write("sys/namespaces/team", {})
@@ -280,6 +281,7 @@ def test_namespaces_are_joined_and_must_be_there(root: Server, stack: Stack, clu
     )
 
 
+@pytest.mark.usefixtures("namespaces")
 def test_a_token_of_the_parent_namespace_serves_the_child(root: Server, cluster: Cluster, mount: str) -> None:
     root.write(f"sys/namespaces/{mount}", {})
     rules = f"""
@@ -572,6 +574,7 @@ def test_a_redirect_is_told_and_not_followed() -> None:
     assert Elsewhere.tokens == [CANARY]
 
 
+@pytest.mark.usefixtures("namespaces")
 def test_a_locked_namespace_is_told_at_once(root: Server, mount: str) -> None:
     root.write(f"sys/namespaces/{mount}", {})
     key = root.write(f"sys/namespaces/api-lock/lock/{mount}", {})["unlock_key"]

@@ -13,7 +13,7 @@ from orchestrator.catalog import RESOURCES
 from orchestrator.terraform.provider.schema import resource_schema
 
 if TYPE_CHECKING:
-    from orchestrator.terraform.provider.serve import Attribute, Block
+    from orchestrator.terraform.provider.contract import Attribute, Block
 
 OFFICIAL = Path(
     os.environ.get("STRONGROOM_PROVIDER_SCHEMA", Path(__file__).parents[2] / "shared" / "reference")

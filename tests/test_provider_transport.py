@@ -34,9 +34,10 @@ import json, os, sys, threading
 from pathlib import Path
 
 sys.path.insert(0, {repository!r})
-from orchestrator.terraform.provider.serve import (
-    Attribute, Block, Diagnosed, NestedBlock, Planned, ResourceSchema, serve
+from orchestrator.terraform.provider.contract import (
+    Attribute, Block, Diagnosed, NestedBlock, Planned, ResourceSchema
 )
+from orchestrator.terraform.provider.serve import serve
 from orchestrator.terraform.provider.values import UNKNOWN
 
 STORE = Path(os.environ["TOY_STORE"])
@@ -443,7 +444,8 @@ def test_a_provider_started_by_hand_says_what_it_is() -> None:
 
 
 LEAST = """
-from orchestrator.terraform.provider.serve import Block, serve
+from orchestrator.terraform.provider.contract import Block
+from orchestrator.terraform.provider.serve import serve
 
 class Least:
     def schema(self):

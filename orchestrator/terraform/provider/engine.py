@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
-import time
-import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import RESOURCES
-from orchestrator.model import Json, Resource, Write, get
 from orchestrator.terraform.provider.api import Api, ApiError
+from orchestrator.terraform.provider.contract import Block, Diagnosed, Planned, ResourceSchema
+from orchestrator.terraform.provider.object import LiveObject, diagnosed
 from orchestrator.terraform.provider.schema import PROVIDER, resource_schema
-from orchestrator.terraform.provider.serve import Block, Diagnosed, Planned, ResourceSchema
-from orchestrator.terraform.provider.state import Flat, flatten, identity, nest, nothing, parse_id, same
+from orchestrator.terraform.provider.state import Flat, flatten, identity, nest, nothing, parse_id, same, steps
 from orchestrator.terraform.provider.values import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from orchestrator.model import Attribute
-
-_GONE_WITHIN = 60.0
+    from orchestrator.model import Attribute, Json, Resource
 
 
 class Offline:
@@ -102,10 +96,10 @@ class Offline:
         state: Flat = {**names, "id": resource.identity.format_map(names)}
         return [nest(resource, {name: value for name, value in state.items() if name != "type"} | _typed(names))]
 
-    def _object(self, resource: Resource, flat: Flat) -> _Object:
+    def _object(self, resource: Resource, flat: Flat) -> LiveObject:
         if self._api is None:
             raise Diagnosed("The provider is not configured")
-        return _Object(resource, flat, self._api)
+        return LiveObject(resource, flat, self._api)
 
 
 def _typed(names: Mapping[str, str]) -> Flat:
@@ -138,22 +132,7 @@ class _told:  # noqa: N801 - reads as a word in a with statement
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ApiError):
-            raise _diagnosed(self.resource, error) from error
-
-
-def _diagnosed(resource: Resource, error: ApiError, state: Mapping[str, Json] | None = None) -> Diagnosed:
-    words = " ".join(error.errors)
-    named = (one for one in resource.attributes() if re.search(rf"\b{re.escape(one.key)}\b", words))
-    path = next((tuple(_steps(one.terraform)) for one in named), ())
-    return Diagnosed(f"Vault refused {error.method} {error.path}", str(error), path, state)
-
-
-def _steps(terraform: str) -> Iterator[str | int]:
-    group, _, leaf = terraform.rpartition(".")
-    if group:
-        yield group
-        yield 0
-    yield leaf
+            raise diagnosed(self.resource, error) from error
 
 
 def _secret_names(resource: Resource) -> set[str]:
@@ -207,157 +186,4 @@ def _replaced(resource: Resource, prior: Flat, planned: Flat) -> Iterator[tuple[
             nothing(attribute.shape, before) and nothing(attribute.shape, after)
         )
         if attribute.field.replace and not settled:
-            yield tuple(_steps(attribute.terraform))
-
-
-@dataclass(frozen=True)
-class _Object:
-    """One object of a resource type: what Terraform wants or knows of it, and the API that holds it."""
-
-    resource: Resource
-    flat: Flat
-    api: Api
-
-    def _path(self, template: str) -> str:
-        names = {name: value for name, value in self.flat.items() if isinstance(value, str)}
-        return template.format_map({"made_up": str(uuid.uuid4()), **names})
-
-    @property
-    def _namespace(self) -> str:
-        return self.flat.get("namespace") or ""
-
-    def _skips(self, what: str) -> bool:
-        return bool(self.flat.get(self.resource.unless.get(what, "")))
-
-    def read(self, reply: Mapping[str, Json] | None = None) -> Flat | None:
-        """What the server holds, in the form that Terraform knows; None when it is gone."""
-        document: dict[str, Json] = {}
-        for position, template in enumerate(() if self._skips("read") else self.resource.read_paths):
-            found = self.api.read(self._path(template), self._namespace, self.resource.gone)
-            if found is None and position == 0:
-                return None
-            document |= found or {}
-        return self._merged(document, reply or {})
-
-    def _merged(self, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Flat:
-        flat = dict(self.flat)
-        for attribute in self.resource.attributes():
-            flat[attribute.terraform] = _seen(attribute, flat[attribute.terraform], document, reply)
-        if self.resource.has_id and not (isinstance(flat["id"], str) and flat["id"]):
-            flat["id"] = _Object(self.resource, flat, self.api)._path(self.resource.identity)  # noqa: SLF001
-        return flat
-
-    def apply(self, before: Flat | None, secrets: Flat) -> dict[str, Json]:
-        reply: dict[str, Json] = {}
-        done = False
-        try:
-            for write in self.resource.writes:
-                body = self._body(write, before, secrets)
-                if body is not None:
-                    reply |= self.api.call(write.method, self._path(write.path), body, self._namespace)
-                    done = True
-            found = self._after(reply)
-        except ApiError as error:
-            partial = before is None and done
-            state = nest(self.resource, self._merged({}, reply)) if partial else None
-            raise _diagnosed(self.resource, error, state) from error
-        return nest(self.resource, found)
-
-    def _after(self, reply: Mapping[str, Json]) -> Flat:
-        """Read back what was written; what the reply alone tells is known by now."""
-        known = self._merged({}, reply)
-        found = _Object(self.resource, known, self.api).read(reply)
-        if found is None:
-            raise ApiError(404, "GET", self._path(self.resource.path), ("it is not there after it was written",))
-        return found
-
-    def _body(self, write: Write, before: Flat | None, secrets: Flat) -> Json:
-        """What one request carries; None when there is nothing to send."""
-        if ("update" if before else "create") not in write.on:
-            return None
-        body: dict[str, Json] = {}
-        changed = before is None
-        for attribute in self._carried(write):
-            value = secrets.get(attribute.terraform) if attribute.field.secret else self.flat[attribute.terraform]
-            if attribute.field.secret:
-                due = before is None or before[attribute.version] != self.flat[attribute.version]
-                value, changed = (value if due else None), changed or (due and value is not None)
-            elif before is not None:
-                old = before[attribute.terraform]
-                changed = changed or not same(attribute.shape, old, value)
-                if value is None and not nothing(attribute.shape, old):
-                    value = attribute.shape.zero
-            if value is not None and value is not UNKNOWN:
-                sent = attribute.shape.send(value)
-                body[attribute.key] = (
-                    _patch((before or {}).get(attribute.terraform), sent) if write.method == "PATCH" else sent
-                )
-                if attribute.field.whole:
-                    body = body[attribute.key]
-        return body if changed and (body or write.always) else None
-
-    def _carried(self, write: Write) -> Iterator[Attribute]:
-        in_path = set(re.findall(r"\{(\w+)\}", write.path))
-        for attribute in self.resource.attributes():
-            chosen = attribute.key in write.keys if write.keys else attribute.terraform not in in_path
-            if chosen and not attribute.field.output:
-                yield attribute
-
-    def delete(self) -> None:
-        if self.resource.kept or self._skips("delete"):
-            return
-        write = self.resource.delete or Write(self.resource.path, method="DELETE")
-        body = {key: self.flat[key] for key in write.keys} or None
-        try:
-            answer = self.api.call(write.method, self._path(write.path), body, self._namespace)
-        except ApiError as error:
-            if error.status == 404 or any(word in text for word in self.resource.gone for text in error.errors):  # noqa: PLR2004
-                return
-            raise
-        if answer.get("status") == "in-progress":
-            self._wait_until_gone()
-
-    def _wait_until_gone(self) -> None:
-        deadline = time.monotonic() + _GONE_WITHIN
-        path = self._path(self.resource.path)
-        while self.api.read(path, self._namespace, self.resource.gone) is not None:
-            if time.monotonic() > deadline:
-                raise ApiError(0, "DELETE", path, (f"it is still there after {_GONE_WITHIN:.0f} s",))
-            time.sleep(0.05)
-
-
-def _patch(before: Json, after: Json) -> Json:
-    """A map as a merge patch: what is no longer in it must be said to be null.
-
-    >>> _patch({"owner": "apps", "tier": "1"}, {"owner": "payments"})
-    {'tier': None, 'owner': 'payments'}
-    """
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return after
-    return {**{key: None for key in before if key not in after}, **after}
-
-
-def _seen(attribute: Attribute, known: Json, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Json:
-    """An attribute after a read: the known form where it means the same, else the server's, else what stood there."""
-    field, shape = attribute.field, attribute.shape
-    if field.secret:
-        return None
-    if field.whole:
-        return _seen_whole(attribute, known, document)
-    live = get(document, attribute.api) if field.readable else None
-    if live is None and (field.output or known is UNKNOWN):
-        live = reply.get(attribute.key)
-    if live is None:
-        return None if known is UNKNOWN else known
-    if known is not UNKNOWN and (same(shape, known, live) or (nothing(shape, known) and nothing(shape, live))):
-        return known
-    return shape.render(live)
-
-
-def _seen_whole(attribute: Attribute, known: Json, document: Mapping[str, Json]) -> Json:
-    """A whole document, as far as it was declared: the server's other fields are its own business."""
-    if known is None or known is UNKNOWN:
-        return attribute.shape.render(document)
-    declared = attribute.shape.canon(known)
-    live = {key: document.get(key, value) for key, value in declared.items()}
-    return known if live == declared else attribute.shape.render(live)
+            yield tuple(steps(attribute.terraform))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from orchestrator.terraform.provider.serve import Attribute, Block, NestedBlock, ResourceSchema
+from orchestrator.terraform.provider.contract import Attribute, Block, NestedBlock, ResourceSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.terraform.provider.values import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.model import Json, Resource, Shape
 
@@ -86,6 +86,19 @@ def same(shape: Shape, one: Json, other: Json) -> bool:
     if one is None or other is None:
         return one is other
     return bool(shape.canon(one) == shape.canon(other))
+
+
+def steps(terraform: str) -> Iterator[str | int]:
+    """A dotted path as Terraform walks it: through the one block of a group.
+
+    >>> list(steps("postgresql.username"))
+    ['postgresql', 0, 'username']
+    """
+    group, _, leaf = terraform.rpartition(".")
+    if group:
+        yield group
+        yield 0
+    yield leaf
 
 
 def parse_id(resource: Resource, text: str) -> dict[str, str] | None:
