@@ -18,7 +18,7 @@ from orchestrator.live import drift as compare
 from orchestrator.live.drift import Drift
 from orchestrator.terraform.provider.engine import Offline
 from orchestrator.terraform.provider.state import flatten, nest
-from tests.support import everything, project
+from tests.support import everything, no_progress, no_question, project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,14 +69,6 @@ class Applied:
     instances: tuple[Instance, ...]
     provider: Offline
     api: Api
-
-
-def no_progress(_: object) -> None:
-    """Tests look at the outcome."""
-
-
-def no_question(_: object) -> None:
-    """Tests have said what they want."""
 
 
 @pytest.fixture(scope="module")

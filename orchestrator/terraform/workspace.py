@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shlex
+import socket
 import sys
 import time
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from orchestrator.terraform import binary, run
 from orchestrator.terraform.render import render, variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from orchestrator.context import Context
     from orchestrator.instances import Instance
@@ -77,7 +78,7 @@ def _backend(context: Context) -> dict[str, Json]:
 def ready(context: Context) -> tuple[run.Workspace, str]:
     """The folder initialised, and the provider that runs there: the official one where it can be had and may run."""
     wanted = context.environment.cluster.terraform.provider
-    if wanted == OFFLINE or (wanted == AUTO and _lately_without_registry(context)):
+    if wanted == OFFLINE or (wanted == AUTO and not _may_be_had(context)):
         return _initialised(context, OFFLINE)
     try:
         return _initialised(context, OFFICIAL)
@@ -92,10 +93,33 @@ def _no_registry(context: Context) -> Path:
     return folder(context) / ".no-registry"
 
 
-def _lately_without_registry(context: Context) -> bool:
-    """Asking a registry out of reach costs a second; once an hour is enough."""
+def _may_be_had(context: Context) -> bool:
+    """Whether it is worth asking Terraform for the official provider; after a refusal, not for an hour."""
     mark = _no_registry(context)
-    return mark.exists() and time.time() - mark.stat().st_mtime < _ASK_AGAIN_AFTER
+    if mark.exists() and time.time() - mark.stat().st_mtime < _ASK_AGAIN_AFTER:
+        return False
+    if _has_mirror(context.environ) or _answers(run.REGISTRIES[0]):
+        return True
+    _private(mark, "")
+    return False
+
+
+def _has_mirror(environ: Mapping[str, str]) -> bool:
+    """Whether providers may come another way than straight from the registry: a mirror, a cache, a proxy."""
+    home = Path(environ.get("HOME", "/nonexistent"))
+    places = (environ.get("TF_CLI_CONFIG_FILE", ""), environ.get("TF_PLUGIN_CACHE_DIR", ""))
+    known = (home / ".terraformrc", home / ".terraform.d", *(Path(place) for place in places if place))
+    proxies = {name.lower() for name, value in environ.items() if value}
+    return any(place.exists() for place in known) or bool({"https_proxy", "all_proxy"} & proxies)
+
+
+def _answers(host: str) -> bool:
+    """Terraform itself would wait ten times as long for a network that swallows packets."""
+    try:
+        socket.create_connection((host, 443), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _initialised(context: Context, provider: str) -> tuple[run.Workspace, str]:

@@ -1,0 +1,58 @@
+"""The official provider beside ours: each plans the other's state without a change, where it can be had."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.commands.plan import Asked, apply, plan
+from orchestrator.terraform.run import ProviderUnavailable
+from tests.support import everything, no_progress, no_question, project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.local.stack import Stack
+
+pytestmark = pytest.mark.server
+
+NAME = "both"
+
+
+def _document(running: Stack, prefix: str) -> dict[str, object]:
+    lacks = {"namespaces"} if running.server == "vault" else set()
+    return everything(prefix, without=frozenset({"passthrough", *lacks}))
+
+
+def test_what_one_provider_wrote_the_other_plans_without_changes(stack: Stack, tmp_path: Path) -> None:
+    document = _document(stack, "both")
+    environ = project(tmp_path, stack, NAME, document)
+    apply(tmp_path, NAME, environ, no_progress, no_question, Asked(verify=False))
+    project(tmp_path, stack, NAME, document, provider="official")
+    try:
+        report = plan(tmp_path, NAME, environ, no_progress, None)
+    except ProviderUnavailable:
+        pytest.skip("the official provider cannot be had here: no registry, no mirror, no cache")
+
+    assert report.provider == "official"
+    assert report.changes == ()
+
+
+def test_auto_takes_the_offline_provider_where_the_official_one_cannot_be_had(stack: Stack, tmp_path: Path) -> None:
+    environ = project(tmp_path, stack, NAME, {}, provider="auto")
+    report = plan(tmp_path, NAME, environ, no_progress, None)
+    if report.provider == "official":
+        pytest.skip("the official provider can be had here")
+
+    assert report.provider == "offline"
+
+
+def test_a_cluster_that_wants_the_official_provider_refuses_without_it(stack: Stack, tmp_path: Path) -> None:
+    environ = project(tmp_path, stack, NAME, {}, provider="official")
+    try:
+        report = plan(tmp_path, NAME, environ, no_progress, None)
+    except ProviderUnavailable as error:
+        assert "The provider hashicorp/vault cannot be had; reach Terraform's registry, name a mirror" in str(error)  # noqa: PT017 - which of two is right depends on the network
+    else:
+        assert report.provider == "official"
