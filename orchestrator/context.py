@@ -35,7 +35,13 @@ class Context:
 
     @property
     def server(self) -> str:
-        return f"{self.session.product} {self.session.version} at {self.session.address}"
+        inside = f", namespace {self.session.namespace}" if self.session.namespace else ""
+        return f"{self.session.product} {self.session.version} at {self.session.address}{inside}"
+
+    @property
+    def home(self) -> dict[str, str]:
+        """Which server and namespace a state belongs to."""
+        return {"cluster_id": self.session.cluster_id, "namespace": self.session.namespace}
 
 
 @contextmanager

@@ -162,6 +162,8 @@ class Field:
     required: bool = False
     computed: bool = False
     output: bool = False
+    sent: str = ""  # what a request calls it, where an answer calls it otherwise
+    lasting: bool = False  # once true, the server never takes it back
     secret: bool = False
     sensitive: bool = False
     readable: bool = True
@@ -191,7 +193,7 @@ class Attribute:
     @property
     def key(self) -> str:
         """What a request's body calls it."""
-        return self.api.rpartition(".")[2]
+        return self.field.sent or self.api.rpartition(".")[2]
 
     @property
     def version(self) -> str:
@@ -232,6 +234,8 @@ class Resource:
     reads: tuple[str, ...] | None = None
     exists: str = ""  # where a live one shows, when that is not the first read
     delete: Write | None = None
+    leases: str = ""  # what it gave out is revoked before it goes: the leases' prefix
+    guard: str = ""  # the flag without which the server deletes none
     kept: bool = False  # destroying it sends nothing: its mount takes it along, or its defaults stay
     gone: tuple[str, ...] = ()  # words by which the server says 400 for "there is none"
     adopt: str = "import"

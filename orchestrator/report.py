@@ -224,7 +224,7 @@ class Live:
     """One line on a terminal that says how far Terraform is; a line an object elsewhere."""
 
     titles: Mapping[str, str] = field(default_factory=dict)
-    done: int = 0
+    done: set[str] = field(default_factory=set)
     terminal: bool = field(default_factory=sys.stderr.isatty)
 
     def __call__(self, event: Event) -> None:
@@ -233,13 +233,13 @@ class Live:
         elif isinstance(event, stream.Started):
             self._passing(event.action, event.address)
         elif isinstance(event, stream.Completed):
-            self.done += 1
+            self.done.add(event.address)
             self._lasting(event.action, event.address)
         elif isinstance(event, stream.Errored):
             self._lasting(f"failed to {event.action}", event.address)
 
     def _line(self, word: str, address: str) -> str:
-        count = f"[{self.done}/{len(self.titles)}] " if self.titles else ""
+        count = f"[{len(self.done)}/{len(self.titles)}] " if self.titles else ""
         return f"{count}{word} {self.titles.get(address, address)}"
 
     def _passing(self, word: str, address: str) -> None:

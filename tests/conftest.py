@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.local import stack as local
 from orchestrator.terraform.provider.api import Api
-from tests.support import STATIC_ACCOUNT
+from tests.support import STATIC_ACCOUNT, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,3 @@ def namespaces(stack: Stack) -> None:
     """What follows needs namespaces, which the free edition of Vault lacks."""
     if stack.server == "vault":
         pytest.skip("HashiCorp Vault has namespaces only in its Enterprise edition")
-
-
-def postgres(running: Stack) -> str:
-    return f"postgresql://strongroom:{running.postgres_password}@{running.postgres}/orders"

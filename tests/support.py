@@ -72,3 +72,7 @@ def no_progress(_: object) -> None:
 
 def no_question(_: object) -> None:
     """Tests have said what they want."""
+
+
+def postgres(running: Stack) -> str:
+    return f"postgresql://strongroom:{running.postgres_password}@{running.postgres}/orders"

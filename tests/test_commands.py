@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import http.client
 import json
 import os
 import random
@@ -14,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
-from tests.support import REPOSITORY, everything, project
+from orchestrator.catalog import CATALOG
+from tests.support import REPOSITORY, everything, postgres, project
 
 if TYPE_CHECKING:
     from orchestrator.local.stack import Stack
@@ -57,6 +61,17 @@ class Project:
 
     def declare(self, document: dict[str, Any]) -> None:
         project(self.root, self.running, NAME, document)
+
+    def token(self, policy: str) -> str:
+        """A token with one policy and no other."""
+        role = f"{policy}-role"
+        self.api.call("POST", f"auth/token/roles/{role}", {"allowed_policies": policy, "token_no_default_policy": True})
+        connection = http.client.HTTPConnection(self.running.address.removeprefix("http://"))
+        body = json.dumps({"policies": [policy], "no_default_policy": True})
+        connection.request("POST", f"/v1/auth/token/create/{role}", body, {"X-Vault-Token": self.running.token})
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return str(answer["auth"]["client_token"])
 
     def applied(self) -> Project:
         done = self.invoke("apply", "-e", NAME, "--yes", "--no-verify")
@@ -364,3 +379,160 @@ def test_killed_at_any_moment_the_next_apply_ends_clean(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert again.returncode == 0, again.stdout + again.stderr
+
+
+def failed_apply(shop: Project, *words: str) -> str:
+    done = shop.invoke("apply", "-e", NAME, "--yes", "--no-verify", *words)
+    assert done.returncode == 4, done.stdout + done.stderr
+    return done.stderr
+
+
+def declared(shop: Project, family: str, mounts: dict[str, Any]) -> Project:
+    """The project with these mounts of a family, and no others of it."""
+    shop.document[family] = mounts
+    shop.declare(shop.document)
+    return shop
+
+
+def test_a_mount_of_another_type_is_not_taken_over(shop: Project) -> None:
+    path = mount(shop, "secrets", "kv-v2")
+    shop.api.call("POST", f"sys/mounts/{path}", {"type": "transit"})
+    said = failed_apply(shop)
+
+    assert f"secrets/{path} is declared as kv, and a mount of type transit stands there" in said
+    assert (shop.api.read(f"sys/mounts/{path}") or {})["type"] == "transit"
+
+
+def test_a_mount_of_ours_changes_its_type_when_it_is_named(shop: Project) -> None:
+    path = mount(shop, "secrets", "kv-v2")
+    shop.applied()
+    declared(shop, "secrets", {path: {"type": "pki", "root": {"common_name": "Root", "ttl": "24h"}}})
+
+    assert f"secrets/{path} would be destroyed and made anew" in failed_apply(shop)
+
+    done = shop.invoke("apply", "-e", NAME, "--yes", "--no-verify", "--many", "--destroy", f"secrets/{path}")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert shop.api.read(f"{path}/cert/ca")
+
+
+def test_a_name_that_the_plan_does_not_destroy_is_told(shop: Project) -> None:
+    said = failed_apply(shop, "--destroy", "secrets/tpyo")
+
+    assert said.endswith("--destroy secrets/tpyo: the plan destroys no such object; name it as the plan does\n")
+
+
+def test_a_key_that_the_server_would_not_delete_is_refused_before_anything(shop: Project) -> None:
+    path = f"{mount(shop, 'secrets', 'kv-v2')}-transit"
+    transit = {"type": "transit", "keys": {"orders": {}}}
+    declared(shop, "secrets", {path: transit}).applied()
+    declared(shop, "secrets", {})
+    said = failed_apply(shop, "--many", "--destroy", f"secrets/{path}")
+
+    assert f"secrets/{path}/keys/orders cannot be destroyed while deletion_allowed is false" in said
+
+
+def test_what_the_server_never_takes_back_is_refused(shop: Project) -> None:
+    path = f"{mount(shop, 'secrets', 'kv-v2')}-transit"
+    declared(shop, "secrets", {path: {"type": "transit", "keys": {"orders": {"exportable": True}}}}).applied()
+    declared(shop, "secrets", {path: {"type": "transit", "keys": {"orders": {}}}})
+
+    assert f"secrets/{path}/keys/orders: the server never takes exportable back" in failed_apply(shop)
+
+
+def test_settings_made_by_hand_before_are_written_over_at_once(shop: Project) -> None:
+    path = f"{mount(shop, 'secrets', 'kv-v2')}-pki"
+    shop.api.call("POST", f"sys/mounts/{path}", {"type": "pki"})
+    shop.api.call("POST", f"{path}/config/urls", {"ocsp_servers": ["https://stranger.example.org"]})
+    declared(shop, "secrets", {path: {"type": "pki"}}).applied()
+
+    assert (shop.api.read(f"{path}/config/urls") or {})["ocsp_servers"] == []
+
+
+def authority(path: str) -> dict[str, Any]:
+    subject = {"common_name": "Root", "ttl": "48h"}
+    return {
+        f"{path}-root": {"type": "pki", "root": subject},
+        path: {"type": "pki", "intermediate": {**subject, "ttl": "24h", "signed_by": f"{path}-root"}},
+    }
+
+
+@pytest.mark.parametrize("lost", ["root", "intermediate"])
+def test_an_authority_that_was_deleted_by_hand_is_made_again(shop: Project, lost: str) -> None:
+    path = f"{mount(shop, 'secrets', 'kv-v2')}-pki"
+    declared(shop, "secrets", authority(path)).applied()
+    where = f"{path}-root" if lost == "root" else path
+    shop.api.call("DELETE", f"{where}/issuer/default", None)
+    allowed = ["--many", "--destroy", f"secrets/{path}"] if lost == "intermediate" else []
+    found = shop.invoke("apply", "-e", NAME, "--yes", "--no-verify", *allowed)
+
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert shop.api.read(f"{where}/cert/ca")
+    assert shop.invoke("plan", "-e", NAME).returncode == 0
+
+
+def test_a_database_goes_with_the_accounts_it_gave_out(shop: Project) -> None:
+    path = f"{mount(shop, 'secrets', 'kv-v2')}-db"
+    database = copy.deepcopy(CATALOG["database"].example)
+    database = {key: value for key, value in database.items() if key != "static_roles"}
+    database["postgresql"]["orders"] |= {"allowed_roles": ["orders-read"], "root_rotation_statements": ["SELECT 1"]}
+    declared(shop, "secrets", {path: database}).applied()
+    account = (shop.api.read(f"{path}/creds/orders-read") or {})["username"]
+    declared(shop, "secrets", {})
+    done = shop.invoke("apply", "-e", NAME, "--yes", "--no-verify", "--many", "--destroy", f"secrets/{path}")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    with psycopg.connect(postgres(shop.running)) as connection:
+        found = connection.execute("SELECT count(*) FROM pg_roles WHERE rolname = %s", [account]).fetchone()
+    assert found == (0,)
+
+
+def test_a_plan_that_cannot_be_saved_says_so(shop: Project) -> None:
+    done = shop.invoke("plan", "-e", NAME, "--out", "no/such/folder/plan")
+
+    assert done.returncode == 1
+    assert "--out no/such/folder/plan: No such file or directory; name a file in a folder that there is" in done.stderr
+
+
+def test_a_state_of_another_server_is_not_taken_for_this_ones(shop: Project) -> None:
+    shop.applied()
+    state = shop.root / ".strongroom" / "terraform" / NAME / "terraform.tfstate"
+    document = json.loads(state.read_text())
+    document["outputs"]["home"]["value"]["cluster_id"] = "another"
+    state.write_text(json.dumps(document))
+
+    assert "belongs to another place: it was made on cluster another, namespace root" in failed_apply(shop)
+
+
+def test_a_create_that_fails_halfway_is_finished_by_the_next_apply(shop: Project) -> None:
+    """The mount is made and its tuning refused; the next apply adopts it instead of asking to destroy it."""
+    path = mount(shop, "secrets", "kv-v2")
+    shop.document["secrets"][path] |= {"default_lease_ttl": "24h", "max_lease_ttl": "1h"}
+    shop.declare(shop.document)
+    failed = shop.invoke("apply", "-e", NAME, "--yes", "--no-verify")
+    shop.document["secrets"][path]["max_lease_ttl"] = "48h"
+    shop.declare(shop.document)
+    shop.applied()
+
+    assert failed.returncode == 1
+    assert "backend max lease TTL of 3600 would be less than backend default lease TTL" in failed.stderr
+    assert (shop.api.read(f"sys/mounts/{path}") or {})["config"]["max_lease_ttl"] == 48 * 3600
+
+
+def test_a_denied_request_names_the_right_that_is_missing(shop: Project) -> None:
+    reader = """
+path "auth/token/lookup-self" { capabilities = ["read"] }
+path "sys/*" { capabilities = ["read"] }
+path "auth/*" { capabilities = ["read"] }
+"""
+    name = f"{mount(shop, 'secrets', 'kv-v2')}-reader"
+    shop.api.call("POST", f"sys/policies/acl/{name}", {"policy": reader})
+    token = shop.token(name)
+    planned = shop.invoke("plan", "-e", NAME, VAULT_TOKEN=token)
+    done = shop.invoke("apply", "-e", NAME, "--yes", "--no-verify", VAULT_TOKEN=token)
+
+    assert planned.returncode == 2, planned.stderr
+    assert done.returncode == 1
+    assert f"permission denied; give the token `create` or `update` on sys/auth/{mount(shop, 'auth', 'approle')}" in (
+        done.stderr.replace("\n", " ").replace("\t", "").replace("* ", "")
+    )

@@ -48,7 +48,9 @@ POSTGRESQL = Resource(
     fields={
         "allowed_roles": Field(LIST, names="roles,static_roles"),
         "verify_connection": Field(FLAG, default=True, readable=False),
-        "root_rotation_statements": Field(LIST, api="root_credentials_rotate_statements"),
+        "root_rotation_statements": Field(
+            LIST, api="root_credentials_rotate_statements", sent="root_rotation_statements"
+        ),
         "password_policy": Field(TEXT),
         "plugin_name": Field(TEXT, computed=True, yaml=False),
         "plugin_version": Field(TEXT),
@@ -102,6 +104,7 @@ DATABASE = Kind(
                     Resource(
                         type="vault_database_secret_backend_role",
                         path=_ROLE,
+                        leases="{backend}/creds/{name}",
                         mount="backend",
                         name="name",
                         fields={

@@ -104,7 +104,13 @@ ROOT = Resource(
     },
     writes=(Write("{backend}/issuers/generate/root/{type}", on=("create",)),),
     exists="{backend}/cert/ca",
-    gone=("unable to find issuer", "unable to fetch default issuer", "no default issuer", "no handler for route"),
+    gone=(
+        "unable to find issuer",
+        "unable to find PKI issuer",
+        "unable to fetch default issuer",
+        "no default issuer",
+        "no handler for route",
+    ),
     adopt="leave",
     after=("vault_pki_secret_backend_config_urls",),
 )
@@ -284,7 +290,7 @@ ROLE = Resource(
         **{name: Field(LIST) for name in _ROLE_LISTS},
         "policy_identifier": Field(_IDENTIFIERS, yaml=False, readable=False),
         "key_usage": Field(LIST, default=_USAGES, computed=True),
-        "cn_validations": Field(LIST, computed=True),
+        "cn_validations": Field(LIST, default=["email", "hostname"], computed=True),
         "key_type": Field(choice("rsa", "ec", "ed25519", "any"), default="ec", official="rsa"),
         "key_bits": Field(NUMBER, default=256, official=2048),
         "signature_bits": Field(NUMBER, computed=True),

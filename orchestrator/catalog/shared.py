@@ -31,6 +31,7 @@ SECRETS_MOUNT = Resource(
     path="sys/mounts/{path}",
     mount="path",
     id="{path}",
+    leases="{path}",
     fields={
         "type": Field(TEXT, required=True, replace=True, yaml=False),
         "options": Field(MAP, yaml=False),

@@ -78,6 +78,7 @@ TRANSIT = Kind(
                     Resource(
                         type="vault_transit_secret_backend_key",
                         path=_KEY,
+                        guard="deletion_allowed",
                         mount="backend",
                         name="name",
                         fields={
@@ -85,8 +86,8 @@ TRANSIT = Kind(
                             "derived": Field(FLAG, replace=True),
                             "convergent_encryption": Field(FLAG, replace=True),
                             "key_size": Field(NUMBER, replace=True, readable=False),
-                            "exportable": Field(FLAG),
-                            "allow_plaintext_backup": Field(FLAG),
+                            "exportable": Field(FLAG, lasting=True),
+                            "allow_plaintext_backup": Field(FLAG, lasting=True),
                             "deletion_allowed": Field(FLAG),
                             "auto_rotate_period": Field(SECONDS, default=0, computed=True),
                             "min_decryption_version": Field(replace(NUMBER, zero=1), default=1),

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from orchestrator.context import opened
 from orchestrator.live import drift as compare
 from orchestrator.live.many import each
+from orchestrator.live.standing import has_its_mount, standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from orchestrator.live.drift import Drift
-    from orchestrator.model import Json
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,14 @@ def drift(root: Path, name: str, environ: Mapping[str, str]) -> DriftReport:
     """The live server against the YAML, read through the catalogue; no Terraform."""
     with opened(root, name, environ) as context:
         server = context.session.server
-        documents = each(compare.paths(context.instances), lambda path, gone: server.read(path, gone=gone))
-        held = compare.lists(context.environment)
+        mounts = standing(server)
+        there = [one for one in context.instances if one.declaration.object is None or has_its_mount(one, mounts)]
+        documents = each(compare.paths(there), lambda path, gone: server.read(path, gone=gone))
+        held = compare.lists(context.environment, mounts)
         listed = each(dict.fromkeys(held, ()), lambda path, _: server.list(path))
         found = [
             *compare.drift(context.instances, documents),
             *compare.undeclared(held, listed),
-            *compare.undeclared_mounts(context.environment, "auth", _names(server.read("sys/auth"))),
-            *compare.undeclared_mounts(context.environment, "secrets", _names(server.read("sys/mounts"))),
+            *compare.undeclared_mounts(context.environment, mounts),
         ]
         return DriftReport(name, context.server, len(context.instances), tuple(found), context.session.warnings)
-
-
-def _names(document: Mapping[str, Json] | None) -> tuple[str, ...]:
-    return tuple(name for name in document or {} if name.endswith("/"))

@@ -14,12 +14,13 @@ from orchestrator.live import adopt
 from orchestrator.live.canaries import prove
 from orchestrator.live.many import each
 from orchestrator.live.secrets import resolve
+from orchestrator.live.standing import standing
 from orchestrator.terraform import gate, run
 from orchestrator.terraform import workspace as folders
 from orchestrator.terraform.plan import changes, managed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.context import Context
@@ -101,6 +102,7 @@ def apply(
             raise Refused("\n".join(refusals))
         pending: tuple[Change, ...] = ()
         if report.changes:
+            _revoke(context, report.changes)
             run.apply(workspace, workspace.folder / PLAN, progress)
             pending = _planned(context, progress)[0].changes
         return ApplyReport(report, time.monotonic() - started, pending, _proofs(context) if asked.verify else ())
@@ -120,17 +122,32 @@ def _planned(context: Context, progress: Progress) -> tuple[PlanReport, Workspac
     if adopted.imported or adopted.left:
         rendered = [one for one in context.instances if one not in adopted.left]
         folders.write(context, rendered, adopted.imported)
-    run.plan(workspace, workspace.folder / PLAN, progress)
+    run.plan(workspace, workspace.folder / PLAN, progress, anew=[one.address for one in adopted.anew])
     left = tuple(one.declaration.title for one in adopted.left)
     return _report(context, workspace, provider, left), workspace
 
 
 def _adoption(context: Context, workspace: Workspace) -> Adoption:
     """What stands live already without the state knowing of it: made by hand, or by an apply that was killed."""
-    known = frozenset(adopt.addresses(run.state(workspace)))
-    candidates = adopt.unknown(context.instances, known)
+    server, known = context.session.server, run.state(workspace)
+    folders.check_home(context, known)
+    state = frozenset(adopt.addresses(known))
+    mounts = standing(server)
+    in_the_way = adopt.in_the_way(context.instances, state, mounts)
+    if in_the_way:
+        raise Refused("\n".join(in_the_way))
+    candidates = adopt.candidates(context.instances, state, mounts)
     paths = {one.exists_path: one.resource.gone for one in candidates}
-    return adopt.adoption(candidates, each(paths, lambda path, gone: context.session.server.read(path, gone=gone)))
+    live = each(paths, lambda path, gone: server.read(path, gone=gone))
+    return adopt.adoption(candidates, state, live)
+
+
+def _revoke(context: Context, planned: Sequence[Change]) -> None:
+    """End what goes has given out while that can still be ended: without its connection, no account can be dropped."""
+    mounts = standing(context.session.server)
+    for change in planned:
+        if change.leases and ("secrets", change.leases.split("/creds/")[0]) in mounts:
+            context.session.server.write(f"sys/leases/revoke-prefix/{change.leases}", {})
 
 
 def _report(context: Context, workspace: Workspace, provider: str, left: tuple[str, ...]) -> PlanReport:
@@ -150,31 +167,34 @@ def _report(context: Context, workspace: Workspace, provider: str, left: tuple[s
 
 def _save(report: PlanReport, workspace: Workspace, out: Path) -> None:
     """The plan and what it was made with, in one file for its owner."""
-    out.touch(mode=0o600)
     facts = {"environment": report.environment, "provider": report.provider, "left": report.left}
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(workspace.folder / PLAN, PLAN)
-        archive.writestr("facts.json", json.dumps(facts))
+    try:
+        out.touch(mode=0o600)
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(workspace.folder / PLAN, PLAN)
+            archive.writestr("facts.json", json.dumps(facts))
+    except OSError as error:
+        raise StrongroomError(f"--out {out}: {error.strerror}; name a file in a folder that there is") from error
 
 
 def _saved(context: Context, saved: Path) -> tuple[PlanReport, Workspace]:
     try:
         with zipfile.ZipFile(saved) as archive:
             facts, plan_file = json.loads(archive.read("facts.json")), archive.read(PLAN)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        made_for, made_with, left = facts["environment"], facts["provider"], tuple(facts["left"])
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise StrongroomError(f"{saved}: no plan of ours: {error}; make one: invoke plan --out {saved}") from error
-    if facts["environment"] != context.environment.name:
+    if made_for != context.environment.name:
         raise StrongroomError(
-            f"{saved} is a plan of {facts['environment']}, not of {context.environment.name}; "
-            f"apply it with -e {facts['environment']}"
+            f"{saved} is a plan of {made_for}, not of {context.environment.name}; apply it with -e {made_for}"
         )
     folders.write(context, context.instances)
     workspace, provider = folders.ready(context)
-    if provider != facts["provider"]:
+    if provider != made_with:
         raise StrongroomError(
-            f"{saved} was made with the {facts['provider']} provider, here runs the {provider} one; plan again"
+            f"{saved} was made with the {made_with} provider, here runs the {provider} one; plan again"
         )
     file = workspace.folder / PLAN
     file.touch(mode=0o600)
     file.write_bytes(plan_file)
-    return _report(context, workspace, provider, tuple(facts["left"])), workspace
+    return _report(context, workspace, provider, left), workspace

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _RESERVED = {"secrets": ("sys", "identity", "cubbyhole", "auth", "audit"), "auth": ("token",)}
 _MOUNT = re.compile(r"(?!\.{1,2}(/|$))[\w.@:=~-]+(/(?!\.{1,2}(/|$))[\w.@:=~-]+)*", re.ASCII)
 _API_PATH = re.compile(r"(?!\.{1,2}(/|$))[^\s/?#]+(/(?!\.{1,2}(/|$))[^\s/?#]+)*")
-_NAME = re.compile(r"\w([\w.@-]*\w)?", re.ASCII)
+_NAME = re.compile(r"\w([\w.-]*\w)?", re.ASCII)
 _CONDITION = re.compile(r"(openbao|vault)(?:(>=|<)([0-9.]+))?")
 
 
@@ -52,7 +52,7 @@ def _check_name(entry: Entry) -> Iterator[Problem]:
         if not _API_PATH.fullmatch(entry.name):
             yield problem(entry.where, f"{entry.title}: {entry.name!r} is not an API path; write it like sys/quotas/x")
     elif not _NAME.fullmatch(entry.name):
-        wanted = "letters, digits and _ . @ - with a letter, a digit or _ at both ends"
+        wanted = "letters, digits and _ . - with a letter, a digit or _ at both ends"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} is not a name; write {wanted}")
     elif entry.object and entry.object.lower and entry.name != entry.name.lower():
         told = f"the server would call it {entry.name.lower()!r}; write it so"

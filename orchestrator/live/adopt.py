@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.live.standing import has_its_mount, live_type
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from orchestrator.instances import Instance
+    from orchestrator.live.standing import Standing
     from orchestrator.model import Json
 
 
@@ -18,19 +21,47 @@ class Adoption:
 
     imported: tuple[Instance, ...]
     left: tuple[Instance, ...]
+    anew: tuple[Instance, ...] = ()  # the state knows them, the server lost them, and no refresh would tell
 
 
-def unknown(instances: Sequence[Instance], state: Collection[str]) -> tuple[Instance, ...]:
-    """The declared objects that the state does not hold, and that would not simply be written over."""
-    return tuple(one for one in instances if one.address not in state and one.resource.adopt != "create")
+def in_the_way(instances: Sequence[Instance], state: Collection[str], mounts: Standing) -> list[str]:
+    """Declared mounts on whose path another type stands that is not ours to destroy, a sentence each."""
+    return [
+        f"{one.declaration.title} is declared as {one.kind.type}, and a mount of type {live_type(one, mounts)} stands "
+        "there; choose another path, or first take away what is there (by hand, or by an apply without it)"
+        for one in instances
+        if one.declaration.object is None
+        and one.address not in state
+        and live_type(one, mounts) not in (None, one.kind.type)
+    ]
 
 
-def adoption(candidates: Sequence[Instance], live: Mapping[str, Mapping[str, Json] | None]) -> Adoption:
+def candidates(instances: Sequence[Instance], state: Collection[str], mounts: Standing) -> tuple[Instance, ...]:
+    """The objects worth a look: unknown to the state, or known and never refreshed; their mounts stand."""
+    return tuple(
+        one
+        for one in instances
+        if one.exists_path and has_its_mount(one, mounts) and (_unknown(one, state) or _unseen(one, state))
+    )
+
+
+def _unknown(one: Instance, state: Collection[str]) -> bool:
+    return one.address not in state and one.resource.adopt != "create"
+
+
+def _unseen(one: Instance, state: Collection[str]) -> bool:
+    return one.address in state and not one.resource.read_paths
+
+
+def adoption(
+    looked_at: Sequence[Instance], state: Collection[str], live: Mapping[str, Mapping[str, Json] | None]
+) -> Adoption:
     """`live` tells what stands at each candidate's path that shows whether it exists."""
-    there = [one for one in candidates if live[one.exists_path] is not None]
+    there = [one for one in looked_at if live[one.exists_path] is not None]
     return Adoption(
-        tuple(one for one in there if one.resource.adopt == "import"),
-        tuple(one for one in there if one.resource.adopt == "leave"),
+        tuple(one for one in there if _unknown(one, state) and one.resource.adopt == "import"),
+        tuple(one for one in there if _unknown(one, state) and one.resource.adopt == "leave"),
+        tuple(one for one in looked_at if _unseen(one, state) and live[one.exists_path] is None),
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from orchestrator.declared import Environment
     from orchestrator.instances import Instance
+    from orchestrator.live.standing import Standing
     from orchestrator.model import Attribute, Json
 
     Documents = Mapping[str, Mapping[str, Json] | None]
@@ -49,7 +50,7 @@ def drift(instances: Sequence[Instance], documents: Documents) -> list[Drift]:
 
 
 def _of(one: Instance, documents: Documents) -> Iterator[Drift]:
-    found = [documents[path] for path in _reads(one)]
+    found = [documents.get(path) for path in _reads(one)]
     if found and found[0] is None:
         yield Drift(one.declaration.title, "", PRESENT, ABSENT)
     elif not one.resource.exists:
@@ -85,12 +86,13 @@ def _compared(title: str, attribute: Attribute, said: Json, live: Mapping[str, J
         yield Drift(title, attribute.yaml, said, found)
 
 
-def lists(environment: Environment) -> dict[str, tuple[str, frozenset[str]]]:
+def lists(environment: Environment, mounts: Standing) -> dict[str, tuple[str, frozenset[str]]]:
     """Every list worth reading for what nobody declared: {path: (what it holds, names to expect)}."""
     held: dict[str, tuple[str, frozenset[str]]] = {}
     for one in environment.declarations:
+        stands = one.kind.mount is None or mounts.get((one.kind.family, one.mount)) == one.kind.type
         for kept in one.kind.objects if one.object is None else (one.object,):
-            if kept.list:
+            if kept.list and stands:
                 path = kept.list.format(mount=one.mount)
                 prefix = "/".join(
                     part
@@ -112,18 +114,16 @@ def undeclared(held: Mapping[str, tuple[str, frozenset[str]]], found: Mapping[st
     )
 
 
-BUILT_IN_MOUNTS = {
-    "auth": frozenset({"token"}),
-    "secrets": frozenset({"sys", "identity", "cubbyhole"}),
-}
+BUILT_IN_TYPES = frozenset(
+    {"token", "ns_token", "system", "ns_system", "identity", "ns_identity", "cubbyhole", "ns_cubbyhole"}
+)
 
 
-def undeclared_mounts(environment: Environment, family: str, found: Sequence[str]) -> list[Drift]:
-    """Each live mount of a family (`auth`, `secrets`) that no YAML names."""
-    declared = {one.mount for one in environment.declarations if one.kind.family == family and one.object is None}
-    known = declared | BUILT_IN_MOUNTS[family]
+def undeclared_mounts(environment: Environment, mounts: Standing) -> list[Drift]:
+    """Each live mount that no YAML names; those that every server and namespace has are no matter."""
+    declared = {(one.kind.family, one.mount) for one in environment.declarations if one.object is None}
     return sorted(
-        Drift(f"{family}/{path.rstrip('/')}", "", UNDECLARED, PRESENT)
-        for path in found
-        if path.rstrip("/") not in known
+        Drift(f"{family}/{path}", "", UNDECLARED, PRESENT)
+        for (family, path), type_ in mounts.items()
+        if (family, path) not in declared and type_ not in BUILT_IN_TYPES
     )

@@ -66,7 +66,9 @@ def _checked(address: str, cluster: Cluster) -> str:
         raise Unreachable(f"cluster {cluster.name} has no address; set VAULT_ADDR or give it one")
     if not address.startswith(("http://", "https://")):
         raise StrongroomError(f"{address} is no address of a server; write it like https://vault.example.org:8200")
-    return address.rstrip("/")
+    if "@" in address:
+        raise StrongroomError("the server's address holds a user or a password; take it out, and give a token")
+    return address.rstrip("/").removesuffix("/v1")
 
 
 def _ca_cert(given: str, cluster: Cluster, root: Path) -> str:

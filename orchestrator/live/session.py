@@ -39,6 +39,7 @@ class Session:
     who: str
     ttl: int
     warnings: tuple[str, ...]
+    cluster_id: str = ""
     owned: Server | None = field(default=None, repr=False)
 
     @property
@@ -77,7 +78,9 @@ def connect(cluster: Cluster, namespace: str, environ: Mapping[str, str], root: 
         who = _who(server, base.as_token(token))
         product, version = _product(server, status), str(status["version"]).partition("+")[0]
         warnings = (*there.warnings, *_differences(cluster, there.address, product, version))
-        return Session(server, there, token, product, version, _name(who), int(who["ttl"]), warnings, owned)
+        cluster_id = str(status.get("cluster_id") or "")
+        name, ttl = _name(who), int(who["ttl"])
+        return Session(server, there, token, product, version, name, ttl, warnings, cluster_id, owned)
     except BaseException:
         if owned is not None:
             _revoke(owned)
@@ -139,7 +142,10 @@ def _who(server: Server, base: Server) -> Mapping[str, Json]:
             return place_of_token.read("auth/token/lookup-self") or {}
         except Denied:
             continue
-    raise Unreachable(f"{server.address}: the token is refused (expired or revoked); get a new one")
+    raise Unreachable(
+        f"{server.address}: the token is refused: it expired, was revoked, belongs to another server, or may not read "
+        "auth/token/lookup-self; get a new one, or unset VAULT_TOKEN where the cluster has a login"
+    )
 
 
 def _name(who: Mapping[str, Json]) -> str:

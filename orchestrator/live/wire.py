@@ -155,11 +155,17 @@ class Wire:
         return f" in namespace {self.namespace}" if self.namespace else ""
 
 
+def _system_store() -> bool | str:
+    """The CAs that the machine trusts, as Terraform's providers do; those that come with requests where it has none."""
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile or paths.capath or True
+
+
 def open_server(address: str, namespace: str, token: str, *, verify: bool | str = True) -> Server:
     """A server that nothing in the process's environment redirects: no proxy, no CA bundle, no ~/.vault-token."""
     session = requests.Session()
     session.trust_env = False
-    session.verify = verify
+    session.verify = _system_store() if verify is True else verify
     if verify is False:
         urllib3.disable_warnings(broken.InsecureRequestWarning)
     retries = urllib3.Retry(0, read=1, allowed_methods={"GET"})  # a kept connection may have been closed meanwhile

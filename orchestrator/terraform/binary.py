@@ -82,7 +82,13 @@ def _ask(command: str, source: str, environ: Mapping[str, str]) -> Terraform:
     """What `command version` says; its text names OpenTofu, its JSON does not."""
     try:
         answer = subprocess.run(
-            [command, "version"], capture_output=True, text=True, check=False, env=environment(environ, {}), timeout=30
+            [command, "version"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            env=environment(environ, {}),
+            timeout=30,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StrongroomError(f"{source}: {command} does not run: {error}") from error

@@ -56,6 +56,10 @@ def _no_server(said: str) -> bool:
     >>> _no_server("URL: PUT https://vault/v1/database/config/app\nCode: 400. Errors: connection refused")
     False
     """
+    if re.search(
+        r"Vault cannot be used|\bno answer from https?://|\b503: .*sealed", said
+    ):  # the offline provider's words
+        return True
     answer = re.search(r"Code: (\d+)", said)
     if answer is None:
         return bool(re.search("connection refused|no such host|i/o timeout|x509:|context deadline exceeded", said))

@@ -19,6 +19,15 @@ def refusals(changes: Sequence[Change], managed: int, destroy: Collection[str], 
     unnamed = [one for one in changes if one.destroys and not any(_covers(name, one.title) for name in destroy)]
     for one in unnamed:
         yield f"{one.title} would be {_DONE[one.action]}; name it if you mean it: --destroy {one.title}"
+    for one in changes:
+        if one.guard:
+            yield f"{one.title} cannot be destroyed while {one.guard} is false; set it to true, apply, then destroy it"
+        for setting in one.settings:
+            if setting.refused:
+                yield f"{one.title}: the server never takes {setting.name} back; leave it, or declare another object"
+    for name in sorted(set(destroy) - {EVERYTHING}):
+        if not any(one.destroys and _covers(name, one.title) for one in changes):
+            yield f"--destroy {name}: the plan destroys no such object; name it as the plan does"
     touched = sum(one.action in ("update", "destroy", "replace") for one in changes)
     if not many and touched > max(_FEW, managed // _SHARE):
         yield f"{touched} of {managed} objects would change, more than a fifth; if you mean it: --many"
@@ -30,7 +39,7 @@ def _covers(name: str, title: str) -> bool:
     >>> _covers("secrets/apps", "secrets/apps/settings"), _covers("secrets/app", "secrets/apps")
     (True, False)
     """
-    return name in (EVERYTHING, title) or title.startswith(f"{name}/")
+    return name in (EVERYTHING, title) or ("/" in name and title.startswith(f"{name}/"))
 
 
 _DONE = {"destroy": "destroyed", "replace": "destroyed and made anew"}

@@ -34,6 +34,7 @@ class Setting:
     name: str
     before: Json
     after: Json
+    refused: bool = False  # the server would keep the old value
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Change:
     action: str
     address: str
     settings: tuple[Setting, ...]
+    leases: str = ""  # the prefix of what it gave out, when it goes
+    guard: str = ""  # the flag that keeps the server from deleting it
 
     @property
     def destroys(self) -> bool:
@@ -64,10 +67,19 @@ def _changes(plan: Mapping[str, Json]) -> Iterator[Change]:
     for one in plan.get("resource_changes", []):
         change = one["change"]
         action = _ACTIONS.get(tuple(change["actions"]))
-        if change.get("importing"):
+        if change.get("importing") and action != "replace":
             action = "adopt"
         if action:
-            yield Change(title(one), action, one["address"], tuple(_settings(one)))
+            yield Change(title(one), action, one["address"], tuple(_settings(one)), *_farewell(one, action))
+
+
+def _farewell(one: Mapping[str, Json], action: str) -> tuple[str, str]:
+    """For what goes: the prefix of its leases, and the flag by which the server would refuse."""
+    resource, before = RESOURCES.get(one["type"]), one["change"]["before"]
+    if resource is None or before is None or action not in ("destroy", "replace"):
+        return "", ""
+    guarded = bool(resource.guard) and not before.get(resource.guard)
+    return resource.leases.format_map(before), resource.guard if guarded else ""
 
 
 def title(one: Mapping[str, Json]) -> str:
@@ -131,7 +143,8 @@ def _setting(
         if not field.computed:
             yield Setting(attribute.yaml, _told(attribute, before[name]), UNKNOWN_YET)
     elif not (same(attribute.shape, before[name], after[name]) or _silent(attribute, before[name], after[name])):
-        yield Setting(attribute.yaml, _told(attribute, before[name]), _told(attribute, after[name]))
+        refused = field.lasting and before[name] is True
+        yield Setting(attribute.yaml, _told(attribute, before[name]), _told(attribute, after[name]), refused)
 
 
 def _told(attribute: Attribute, value: Json) -> Json:

@@ -20,7 +20,7 @@ from orchestrator.terraform.failure import ProviderUnavailable, blotter, failure
 from orchestrator.terraform.stream import Diagnostic, is_message, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from orchestrator.terraform.binary import Terraform
@@ -81,9 +81,15 @@ def init(workspace: Workspace) -> None:
 
 
 def plan(
-    workspace: Workspace, out: Path, progress: Progress, *, refresh: bool = True, destroy: bool = False
+    workspace: Workspace,
+    out: Path,
+    progress: Progress,
+    *,
+    refresh: bool = True,
+    destroy: bool = False,
+    anew: Sequence[str] = (),
 ) -> PlanResult:
-    """The plan, saved to `out`; refresh=False believes the state."""
+    """The plan, saved to `out`; refresh=False believes the state, what is `anew` is replaced in any case."""
     code = _follow(
         workspace,
         progress,
@@ -92,6 +98,7 @@ def plan(
         out=out.absolute(),
         refresh=refresh,
         destroy=IsFlagged if destroy else None,
+        replace=list(anew) or None,
         parallelism=PARALLELISM,
         lock_timeout=LOCK_TIMEOUT,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.context import STATE
-from orchestrator.errors import StrongroomError
+from orchestrator.errors import Refused, StrongroomError
 from orchestrator.terraform import binary, run
 from orchestrator.terraform.render import render, variable
 
@@ -41,6 +41,7 @@ def locked(context: Context) -> Iterator[None]:
     place = folder(context)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     deadline = time.monotonic() + _LOCK_PATIENCE
+    (place / ".lock").touch(mode=0o600)
     with (place / ".lock").open("w") as file:
         while True:
             try:
@@ -64,7 +65,21 @@ def write(context: Context, rendered: Iterable[Instance], adopted: Iterable[Inst
     for source in sorted((context.root / "terraform").glob("*.tf")):
         _private(place / source.name, source.read_text(encoding="utf-8"))
     _json(place / "backend.tf.json", {"terraform": {"backend": _backend(context)}})
+    _json(place / "home.tf.json", {"output": {"home": {"value": context.home}}})
     _json(place / RENDERED, render(tuple(rendered), adopted))
+
+
+def check_home(context: Context, state: Mapping[str, Json]) -> None:
+    """A state that was made on another server, or in another namespace, is not to be taken for this one's."""
+    home = state.get("outputs", {}).get("home", {}).get("value")
+    if home in (None, context.home):
+        return
+    raise Refused(
+        f"the Terraform state of {context.environment.name} belongs to another place: it was made on cluster "
+        f"{home['cluster_id']}, namespace {home['namespace'] or 'root'}; this is cluster {context.home['cluster_id']}, "
+        f"namespace {context.home['namespace'] or 'root'}. Correct VAULT_ADDR and VAULT_NAMESPACE; if that server is "
+        "gone for good, give the environment a new state (another `schema_name` or path in the cluster's backend)"
+    )
 
 
 def _backend(context: Context) -> dict[str, Json]:
@@ -91,6 +106,12 @@ def ready(context: Context) -> tuple[run.Workspace, str]:
 
 def _no_registry(context: Context) -> Path:
     return folder(context) / ".no-registry"
+
+
+def _check_backend(context: Context) -> None:
+    settings = context.environment.cluster.terraform.backend.get("pg")
+    if settings is not None and not (settings.get("conn_str") or {"PG_CONN_STR", "PGHOST"} & set(context.environ)):
+        raise StrongroomError("the state's backend is pg, and PG_CONN_STR is not set; set it to the database's address")
 
 
 def _may_be_had(context: Context) -> bool:
@@ -130,6 +151,7 @@ def _initialised(context: Context, provider: str) -> tuple[run.Workspace, str]:
 
 def _workspace(context: Context, provider: str) -> run.Workspace:
     state = context.root / STATE
+    _check_backend(context)
     extra = {
         **{name: value for name, value in context.environ.items() if name.startswith("PG")},
         **context.session.environ(),

@@ -35,6 +35,8 @@ def trials(mount: Mount) -> Iterator[Trial]:
     for role in mount.declared("roles"):
         ways = {"ca": (_SIGN, _prove_certificate), "otp": (_PASSWORD, _prove_password)}
         what, prove = ways[role.spec["key_type"]]
+        if role.spec["key_type"] == "ca" and not _principals(role.spec)[1]:
+            continue  # it names nobody, or only by templates: who it signs for is not known here
         yield Trial(role.title, what, partial(prove, mount.server, role))
 
 
@@ -60,13 +62,16 @@ def principal_of(spec: Spec) -> tuple[str, str]:
     >>> principal_of({"allow_host_certificates": True, "allowed_domains": "example.org", "allow_subdomains": True})
     ('host', 'strongroom-canary.example.org')
     """
+    host, wanted = _principals(spec)
+    return "host" if host else "user", wanted[0].replace("*", _LABEL)
+
+
+def _principals(spec: Spec) -> tuple[bool, list[str]]:
+    """Whether the role signs hosts, and the names that it would sign."""
     host = bool(spec.get("allow_host_certificates")) and not spec.get("allow_user_certificates")
     users = [*_names(spec.get("default_user")), *_names(spec.get("allowed_users"))]
     prefix = "" if spec.get("allow_bare_domains") else f"{_LABEL}."
-    wanted = [f"{prefix}{name}" for name in _names(spec.get("allowed_domains"))] if host else users
-    if not wanted:
-        raise Failed("no principal this role would sign: it has no default_user, allowed_users or allowed_domains")
-    return "host" if host else "user", wanted[0].replace("*", _LABEL)
+    return host, [f"{prefix}{name}" for name in _names(spec.get("allowed_domains"))] if host else users
 
 
 def _names(text: str | None) -> list[str]:

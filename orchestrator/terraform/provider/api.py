@@ -17,16 +17,27 @@ if TYPE_CHECKING:
     from orchestrator.model import Json
 
 _PATIENCE = 15.0
-_BUSY = (412, 429, 502, 503)
+_UNTOUCHED = (412, 429)  # the server did nothing: anything may be asked again
+_AWAY = (502, 503)  # somebody may have done it: only a read is asked again
 _NOT_YET = ("Upgrading from non-versioned to versioned data", "local node not active")
+_RIGHTS = {"GET": "read", "DELETE": "delete", "PATCH": "patch"}
 
 
 class ApiError(Exception):
-    """The server refused a request; the text is its own words, without what was sent."""
+    """The server refused a request, or gave no answer; the text is its own words, without what was sent."""
 
     def __init__(self, status: int, method: str, path: str, errors: tuple[str, ...]) -> None:
         self.status, self.method, self.path, self.errors = status, method, path, errors
-        super().__init__(f"{method} {path}: {status}: {'; '.join(errors) or http.client.responses.get(status, '')}")
+        super().__init__(f"{method} {path}: {self.words}")
+
+    @property
+    def words(self) -> str:
+        """What the server said, and which right is missing when it was that."""
+        said = "; ".join(self.errors) or http.client.responses.get(self.status, "")
+        if self.status == http.HTTPStatus.FORBIDDEN:
+            right = _RIGHTS.get(self.method, "create` or `update")
+            said = f"{said.strip()}; give the token `{right}` on {self.path} (some paths also want `sudo`)"
+        return f"{self.status}: {said}" if self.status else said
 
 
 @dataclass(frozen=True)
@@ -56,8 +67,7 @@ class Api:
             try:
                 return self._once(method, path, body, namespace)
             except ApiError as error:
-                not_yet = any(word in text for word in _NOT_YET for text in error.errors)
-                if not (not_yet or error.status in _BUSY) or time.monotonic() > deadline:
+                if not _again(error) or time.monotonic() > deadline:
                     raise
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
@@ -81,26 +91,13 @@ class Api:
             headers["X-Vault-Namespace"] = inside
         target = f"{urllib.parse.urlsplit(self.address).path.rstrip('/')}/v1/{urllib.parse.quote(path)}"
         content = None if body is None else json.dumps(body)
-        fresh = not hasattr(self._local, "connection")
+        kept = hasattr(self._local, "connection")
         try:
             return self._send(method, target, content, headers)
-        except (http.client.RemoteDisconnected, ConnectionError, http.client.CannotSendRequest) as error:
+        except (OSError, http.client.HTTPException) as error:
             self._forget()
-            if fresh:
-                raise ApiError(0, method, path, (f"no answer from {self.address}: {error}",)) from error
-            return self._send_again(method, path, target, content, headers)
-        except OSError as error:
-            self._forget()
-            raise ApiError(0, method, path, (f"no answer from {self.address}: {error}",)) from error
-
-    def _send_again(
-        self, method: str, path: str, target: str, content: str | None, headers: dict[str, str]
-    ) -> tuple[int, bytes]:
-        """A kept connection that the server had closed meanwhile: the request never reached it."""
-        try:
-            return self._send(method, target, content, headers)
-        except OSError as error:
-            self._forget()
+            if kept and method == "GET":  # the server may have closed it meanwhile
+                return self._exchange(method, path, body, namespace)
             raise ApiError(0, method, path, (f"no answer from {self.address}: {error}",)) from error
 
     def _send(self, method: str, target: str, content: str | None, headers: dict[str, str]) -> tuple[int, bytes]:
@@ -133,3 +130,11 @@ class Api:
         if hasattr(self._local, "connection"):
             self._local.connection.close()
             del self._local.connection
+
+
+def _again(error: ApiError) -> bool:
+    """Whether the same request may be sent once more: it cannot have been carried out, or it is only a read."""
+    if any(word in text for word in _NOT_YET for text in error.errors) or error.status in _UNTOUCHED:
+        return True
+    sealed = any("sealed" in text for text in error.errors)
+    return error.method == "GET" and error.status in _AWAY and not sealed

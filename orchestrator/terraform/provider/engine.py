@@ -33,7 +33,7 @@ class Offline:
         try:
             self._api.read("auth/token/lookup-self")
         except ApiError as error:
-            raise Diagnosed("Vault cannot be used", str(error)) from error
+            raise Diagnosed("Vault cannot be used", f"{error.method} {error.path}: {error.words}") from error
 
     def close(self) -> None:
         """Let go of the server."""

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _GONE_WITHIN = 60.0
 
 
-def diagnosed(resource: Resource, error: ApiError, state: Mapping[str, Json] | None = None) -> Diagnosed:
+def diagnosed(resource: Resource, error: ApiError) -> Diagnosed:
     words = " ".join(error.errors)
     named = (one for one in resource.attributes() if re.search(rf"\b{re.escape(one.key)}\b", words))
     path = next((tuple(steps(one.terraform)) for one in named), ())
-    return Diagnosed(f"Vault refused {error.method} {error.path}", str(error), path, state)
+    return Diagnosed(f"Vault refused {error.method} {error.path}", error.words, path)
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,16 @@ class LiveObject:
         return flat
 
     def apply(self, before: Flat | None, secrets: Flat) -> dict[str, Json]:
+        """The object after its writes. One that failed halfway is not noted: the next plan finds and adopts it."""
         reply: dict[str, Json] = {}
-        done = False
         try:
             for write in self.resource.writes:
                 body = self._body(write, before, secrets)
                 if body is not None:
                     reply |= self.api.call(write.method, self._path(write.path), body, self._namespace)
-                    done = True
             found = self._after(reply)
         except ApiError as error:
-            partial = before is None and done
-            state = nest(self.resource, self._merged({}, reply)) if partial else None
-            raise diagnosed(self.resource, error, state) from error
+            raise diagnosed(self.resource, error) from error
         return nest(self.resource, found)
 
     def _after(self, reply: Mapping[str, Json]) -> Flat:
@@ -106,6 +103,8 @@ class LiveObject:
                 changed = changed or not same(attribute.shape, old, value)
                 if value is None and not nothing(attribute.shape, old):
                     value = attribute.shape.zero
+            elif value is None and self.resource.kept and attribute.field.readable and not attribute.field.computed:
+                value = attribute.shape.zero  # settings without a life of their own: there may be older ones
             if value is not None and value is not UNKNOWN:
                 sent = attribute.shape.send(value)
                 body[attribute.key] = (
