@@ -11,7 +11,6 @@ from orchestrator.instances import Instance, instances
 from orchestrator.live.secrets import resolve_all
 from orchestrator.live.session import Session, connect
 from orchestrator.local import stack
-from orchestrator.terraform.render import secret_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,5 +70,5 @@ def local(root: Path, declared: Environment) -> dict[str, str]:
 
 
 def _resolved(every: Sequence[Instance], environ: Mapping[str, str], root: Path, session: Session) -> dict[str, str]:
-    wanted = {secret_key(one, attribute): reference for one in every for attribute, reference, _ in one.secrets()}
+    wanted = {one.secret_key(attribute): reference for one in every for attribute, reference, _ in one.secrets()}
     return resolve_all(wanted, environ, root, session.server)

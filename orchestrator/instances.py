@@ -65,6 +65,10 @@ class Instance:
             return attribute.field.default
         return said
 
+    def secret_key(self, attribute: Attribute) -> str:
+        """How a secret is called between the YAML and Terraform: `secrets/database/postgresql/orders#password`."""
+        return f"{self.declaration.title}#{attribute.yaml}"
+
     def secrets(self) -> Iterator[tuple[Attribute, str, int]]:
         """Each write-only attribute: its reference, and the version that sends it again."""
         for attribute, reference in self.settings():

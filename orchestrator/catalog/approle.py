@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import AUTH_MOUNT, TOKEN
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, TOKEN
 from orchestrator.model import FLAG, NUMBER, SECONDS, SET, TEXT, Field, Kind, Object, Part, Resource, Write
 
 _ROLE = "auth/{backend}/role/{role_name}"
@@ -37,6 +37,7 @@ APPROLE = Kind(
                         },
                         reads=(_ROLE, f"{_ROLE}/role-id"),
                         writes=(Write(_ROLE),),
+                        after=AFTER_POLICIES,
                     )
                 ),
             ),

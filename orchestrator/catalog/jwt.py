@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.catalog.shared import AUTH_FIELDS, AUTH_GONE, AUTH_WRITES, TOKEN
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_FIELDS, AUTH_GONE, AUTH_WRITES, TOKEN
 from orchestrator.model import (
     CLAIMS,
     FLAG,
@@ -119,6 +119,7 @@ JWT = Kind(
                             **TOKEN,
                         },
                         writes=(Write(_ROLE),),
+                        after=AFTER_POLICIES,
                     )
                 ),
             ),

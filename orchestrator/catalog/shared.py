@@ -10,6 +10,7 @@ NO_ALIAS_METADATA = {"openbao": "OpenBao has no alias metadata; leave it out"}
 VISIBILITY = choice("", "hidden", "unauth")
 TOKEN_TYPE = choice("default", "service", "batch", "default-service", "default-batch")
 
+AFTER_POLICIES = ("vault_policy",)  # a login that names a policy before it stands would give less than declared
 TOKEN = {
     "token_policies": Field(SET, names="policy"),
     "token_ttl": Field(SECONDS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.catalog.shared import AUTH_MOUNT, TOKEN
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, TOKEN
 from orchestrator.model import TEXT, Field, Kind, Object, Part, Resource, Write
 
 _USER = "auth/{mount}/users/{username}"
@@ -35,6 +35,7 @@ USERPASS = Kind(
                             "token_type": replace(TOKEN["token_type"], computed=True),
                         },
                         writes=(Write(_USER, always=True),),
+                        after=AFTER_POLICIES,
                     )
                 ),
             ),

@@ -144,9 +144,9 @@ def _adoption(context: Context, workspace: Workspace) -> Adoption:
 
 def _revoke(context: Context, planned: Sequence[Change]) -> None:
     """End what goes has given out while that can still be ended: without its connection, no account can be dropped."""
-    mounts = standing(context.session.server)
+    mounts = [f"{path}/" for family, path in standing(context.session.server) if family == "secrets"]
     for change in planned:
-        if change.leases and ("secrets", change.leases.split("/creds/")[0]) in mounts:
+        if change.leases and any(f"{change.leases}/".startswith(mount) for mount in mounts):
             context.session.server.write(f"sys/leases/revoke-prefix/{change.leases}", {})
 
 

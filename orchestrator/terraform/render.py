@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.instances import Instance
-    from orchestrator.model import Attribute, Json, Resource
+    from orchestrator.model import Json, Resource
 
 
 def render(instances: Sequence[Instance], adopted: Iterable[Instance] = ()) -> dict[str, Json]:
@@ -33,12 +33,7 @@ def render(instances: Sequence[Instance], adopted: Iterable[Instance] = ()) -> d
 
 
 def secret_keys(instances: Iterable[Instance]) -> list[str]:
-    return sorted({secret_key(one, attribute) for one in instances for attribute, _, _ in one.secrets()})
-
-
-def secret_key(instance: Instance, attribute: Attribute) -> str:
-    """How a secret is called between the YAML and Terraform: `secrets/database/postgresql/orders#password`."""
-    return f"{instance.declaration.title}#{attribute.yaml}"
+    return sorted({one.secret_key(attribute) for one in instances for attribute, _, _ in one.secrets()})
 
 
 def variable(key: str) -> str:
@@ -60,7 +55,7 @@ def _row(instance: Instance) -> dict[str, Json]:
         if not attribute.field.secret:
             row[_column(attribute.terraform)] = _literal(attribute.shape.render(value))
     for attribute, _, version in instance.secrets():
-        row[_column(attribute.terraform)] = _literal(secret_key(instance, attribute))
+        row[_column(attribute.terraform)] = _literal(instance.secret_key(attribute))
         row[_column(attribute.version)] = version
     return row
 
@@ -108,7 +103,7 @@ class _Block:
 
     def body(self) -> dict[str, Json]:
         dynamic = dict(self._dynamic())
-        after = [f"{name}.this" for name in self._after() if name in self.present and name != self.resource.type]
+        after = [f"{name}.this" for name in self.resource.after if name in self.present]
         return {
             "for_each": f"${{local.{self.resource.type}}}",
             **dict(self._identity()),
@@ -175,7 +170,3 @@ class _Block:
             if element and self._used(name):
                 content = {member: f"${{{name}.value.{member}}}" for member in element}
                 yield name, {"for_each": f"${{coalesce(each.value.{name}, [])}}", "content": content}
-
-    def _after(self) -> list[str]:
-        policies = any(attribute.field.names == "policy" for attribute in self.resource.attributes())
-        return [*(["vault_policy"] if policies else []), *self.resource.after]
