@@ -38,10 +38,13 @@ def in_the_way(instances: Sequence[Instance], state: Collection[str], mounts: St
 
 def candidates(instances: Sequence[Instance], state: Collection[str], mounts: Standing) -> tuple[Instance, ...]:
     """The objects worth a look: unknown to the state, or known and never refreshed; their mounts stand."""
+    unfinished = {id(one.declaration) for one in instances if one.address not in state}
     return tuple(
         one
         for one in instances
-        if one.exists_path and has_its_mount(one, mounts) and (_unknown(one, state) or _unseen(one, state))
+        if one.exists_path
+        and has_its_mount(one, mounts)
+        and (_unknown(one, state) or (_unseen(one, state) and id(one.declaration) not in unfinished))
     )
 
 
