@@ -132,14 +132,15 @@ def status(_: Context, format: str = "text") -> None:
         report.as_json({"parts": [vars(part) for part in parts]}) if format == "json" else report.show_status(parts)
 
 
-@task
-def down(_: Context) -> None:
+@task(help={"format": FORMAT})
+def down(_: Context, format: str = "text") -> None:
     """Stop the embedded stack; its data stays."""
-    with answering():
+    with answering(format):
+        from orchestrator import report
         from orchestrator.local import stack
 
         stopped = stack.down(ROOT)
-        sys.stdout.write(f"stopped: {', '.join(stopped) or 'nothing ran'}\n")
+        report.as_json({"stopped": stopped}) if format == "json" else report.show_stopped(stopped)
 
 
 @task(help={"yes": "do not ask"})

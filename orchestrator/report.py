@@ -205,6 +205,10 @@ def show_status(parts: Sequence[Part]) -> None:
     out().print(table)
 
 
+def show_stopped(stopped: Sequence[str]) -> None:
+    out().print(f"stopped: {', '.join(stopped) or 'nothing ran'}")
+
+
 def show_issued(issued: Issued) -> None:
     out().print(issued.token)
     err().print(issued.check, style="dim")

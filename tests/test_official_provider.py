@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.catalog import RESOURCES
 from orchestrator.commands.plan import Asked, apply, plan
+from orchestrator.context import opened
+from orchestrator.terraform import run
+from orchestrator.terraform import workspace as folders
+from orchestrator.terraform.provider.schema import resource_schema
 from orchestrator.terraform.run import ProviderUnavailable
 from tests.support import everything, no_progress, no_question, project
+from tests.test_official_schema import as_declared, declared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +43,25 @@ def test_what_one_provider_wrote_the_other_plans_without_changes(stack: Stack, t
 
     assert report.provider == "official"
     assert report.changes == ()
+
+
+@pytest.mark.parametrize("provider", ["offline", "official"])
+def test_terraform_sees_the_schema_that_the_catalogue_says(stack: Stack, tmp_path: Path, provider: str) -> None:
+    environ = project(tmp_path, stack, NAME, {}, provider=provider)
+    with opened(tmp_path, NAME, environ) as context, folders.locked(context):
+        folders.write(context, ())
+        try:
+            workspace, _ = folders.ready(context)
+        except ProviderUnavailable:
+            pytest.skip("the official provider cannot be had here: no registry, no mirror, no cache")
+        (found,) = run.providers_schema(workspace)["provider_schemas"].values()
+
+    for name, resource in RESOURCES.items():
+        ours, theirs = resource_schema(resource), found["resource_schemas"][name]
+        only = {nested.name for nested in ours.block.blocks}
+
+        assert theirs["version"] == ours.version
+        assert as_declared(theirs["block"], only) == declared(ours.block)
 
 
 def test_auto_takes_the_offline_provider_where_the_official_one_cannot_be_had(stack: Stack, tmp_path: Path) -> None:

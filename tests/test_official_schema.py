@@ -37,21 +37,21 @@ def _attribute(attribute: Attribute) -> dict[str, Any]:
     return {"type": attribute.type, **{flag: True for flag in FLAGS if getattr(attribute, flag)}}
 
 
-def _ours(block: Block) -> dict[str, Any]:
+def declared(block: Block) -> dict[str, Any]:
     return {
         "attributes": {attribute.name: _attribute(attribute) for attribute in block.attributes},
-        "blocks": {nested.name: (nested.nesting, nested.max_items, _ours(nested.block)) for nested in block.blocks},
+        "blocks": {nested.name: (nested.nesting, nested.max_items, declared(nested.block)) for nested in block.blocks},
     }
 
 
-def _theirs(block: dict[str, Any], only: set[str] | None = None) -> dict[str, Any]:
+def as_declared(block: dict[str, Any], only: set[str] | None = None) -> dict[str, Any]:
     return {
         "attributes": {
             name: {key: value for key, value in one.items() if key in ("type", *FLAGS)}
             for name, one in block["attributes"].items()
         },
         "blocks": {
-            name: (one["nesting_mode"], one.get("max_items", 0), _theirs(one["block"]))
+            name: (one["nesting_mode"], one.get("max_items", 0), as_declared(one["block"]))
             for name, one in block.get("block_types", {}).items()
             if only is None or name in only
         },
@@ -65,4 +65,4 @@ def test_a_resource_is_the_official_one(name: str, official: dict[str, Any]) -> 
     theirs = official[name]
 
     assert theirs.get("schema_version", 0) == ours.version
-    assert _theirs(theirs, only) == _ours(ours.block)
+    assert as_declared(theirs, only) == declared(ours.block)
