@@ -83,15 +83,17 @@ def apply(
 
         live = report.Live()
 
-        def confirm(planned: commands.PlanReport) -> None:
+        def show(planned: commands.PlanReport) -> None:
             live.clear()
             live.titles = {change.address: change.title for change in planned.changes}
             report.engine(planned) if format == "json" else report.show_plan(planned)
-            if planned.changes and not yes:
+
+        def agree() -> None:
+            if not yes:
                 ask("Apply this?")
 
-        asked = commands.Asked(destroy, many, verify, Path(plan) if plan else None)
-        applied = commands.apply(ROOT, environment, os.environ, live, confirm, asked)
+        asked = commands.Asked(destroy, many, verify, Path(plan) if plan else None, agree)
+        applied = commands.apply(ROOT, environment, os.environ, live, show, asked)
         live.clear()
         report.as_json(report.apply_document(applied)) if format == "json" else report.show_apply(applied)
         answer(applied.code)

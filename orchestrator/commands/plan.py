@@ -73,6 +73,7 @@ class Asked:
     many: bool = False
     verify: bool = True
     saved: Path | None = None
+    agree: Callable[[], None] = lambda: None  # a person's last word; raises when it is not yes
 
 
 def plan(root: Path, name: str, environ: Mapping[str, str], progress: Progress, out: Path | None) -> PlanReport:
@@ -89,19 +90,20 @@ def apply(
     name: str,
     environ: Mapping[str, str],
     progress: Progress,
-    confirm: Callable[[PlanReport], None],
+    show: Callable[[PlanReport], None],
     asked: Asked,
 ) -> ApplyReport:
-    """Plan (or take a saved plan), pass the gate, ask, apply, plan again, and prove."""
+    """Plan (or take a saved plan), show it, pass the gate, ask, apply, plan again, and prove."""
     started = time.monotonic()
     with opened(root, name, environ, secrets=True) as context, folders.locked(context):
         report, workspace = _saved(context, asked.saved) if asked.saved else _planned(context, progress)
-        confirm(report)
+        show(report)
         refusals = list(gate.refusals(report.changes, report.managed, asked.destroy, many=asked.many))
         if refusals:
             raise Refused("\n".join(refusals))
         pending: tuple[Change, ...] = ()
         if report.changes:
+            asked.agree()
             _revoke(context, report.changes)
             run.apply(workspace, workspace.folder / PLAN, progress)
             pending = _planned(context, progress)[0].changes
@@ -190,6 +192,7 @@ def _saved(context: Context, saved: Path) -> tuple[PlanReport, Workspace]:
         )
     folders.write(context, context.instances)
     workspace, provider = folders.ready(context)
+    folders.check_home(context, run.state(workspace))
     if provider != made_with:
         raise StrongroomError(
             f"{saved} was made with the {made_with} provider, here runs the {provider} one; plan again"
