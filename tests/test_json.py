@@ -55,6 +55,7 @@ def test_validate_status_down_and_issue_have_the_documented_keys(shop: Project) 
     )
 
     assert set(validated) == set(VALIDATE)
+    assert set(validated["environments"]) == {NAME}
     assert keys(status) == keys(STATUS)
     assert set(stopped) == set(DOWN)
     assert set(issued) == set(ISSUE)

@@ -17,14 +17,18 @@ if TYPE_CHECKING:
     from orchestrator.errors import Problem
 
 FOLDER = "vault-config/environments"
-_NAMED = re.compile(rb"^[\"']?environment[\"']?[ \t]*:", re.MULTILINE)
 _BESIDE = re.compile(r"[^/\\\x00]+\.yaml")
 
 
 def environments(root: Path) -> tuple[str, ...]:
-    """The names of whole environments; a file without `environment:` is a base for others."""
-    files = [path for path in (root / FOLDER).glob("*.yaml") if path.is_file()]
-    return tuple(sorted(path.stem for path in files if _NAMED.search(path.read_bytes())))
+    """The names of whole environments; a file that says something else than `environment:` is a base for others."""
+    return tuple(sorted(path.stem for path in (root / FOLDER).glob("*.yaml") if _is_whole(path)))
+
+
+def _is_whole(path: Path) -> bool:
+    """A file that cannot be read counts: whoever loads it is told why."""
+    node = source.read(path, path.name, [])
+    return node is None or not isinstance(node.value, dict) or "environment" in node.value
 
 
 def file_of(name: str) -> str:
