@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -706,3 +707,12 @@ def test_all_failures_are_told_at_once(tmp_path: Path) -> None:
         "one: env:ABSENT is not set; export ABSENT",
         "three: file:absent cannot be read: No such file or directory; correct the path, or write the file",
     ]
+
+
+def test_a_token_that_ends_soon_is_warned_of(stack: Stack, root: Server, cluster: Cluster) -> None:
+    made = root.request("POST", "auth/token/create", {"ttl": "120s", "num_uses": 9}).auth
+    session = opened(cluster, {"VAULT_ADDR": stack.address, "VAULT_TOKEN": made["client_token"]})
+
+    ending, counted = session.warnings
+    assert re.fullmatch(r"the token ends in 1[12]\d s; an apply may need longer, .*", ending)
+    assert counted == "the token may be used 8 times more; a plan or an apply needs many more than that"

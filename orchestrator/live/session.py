@@ -15,7 +15,7 @@ from orchestrator.live.wire import open_server
 from orchestrator.model import REFERENCE_PATTERN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from orchestrator.declared import Cluster
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Json
 
 _LOGIN_PATHS = {"userpass": "auth/{mount}/login/{username}"}
+_SHORT = 300
 _BUILT_IN = "sys/internal/ui/mounts/cubbyhole"
 
 
@@ -80,6 +81,7 @@ def connect(cluster: Cluster, namespace: str, environ: Mapping[str, str], root: 
         warnings = (*there.warnings, *_differences(cluster, there.address, product, version))
         cluster_id = str(status.get("cluster_id") or "")
         name, ttl = _name(who), int(who["ttl"])
+        warnings = (*warnings, *_short_lived(who))
         return Session(server, there, token, product, version, name, ttl, warnings, cluster_id, owned)
     except BaseException:
         if owned is not None:
@@ -146,6 +148,14 @@ def _who(server: Server, base: Server) -> Mapping[str, Json]:
         f"{server.address}: the token is refused: it expired, was revoked, belongs to another server, or may not read "
         "auth/token/lookup-self; get a new one, or unset VAULT_TOKEN where the cluster has a login"
     )
+
+
+def _short_lived(who: Mapping[str, Json]) -> Iterator[str]:
+    """What may end before the work does: Terraform asks a hundred times where a person asks once."""
+    if 0 < int(who["ttl"]) < _SHORT:
+        yield f"the token ends in {who['ttl']} s; an apply may need longer, and the next one would finish it"
+    if who.get("num_uses"):
+        yield f"the token may be used {who['num_uses']} times more; a plan or an apply needs many more than that"
 
 
 def _name(who: Mapping[str, Json]) -> str:
