@@ -235,6 +235,7 @@ class Resource:
     exists: str = ""  # where a live one shows, when that is not the first read
     delete: Write | None = None
     leases: str = ""  # what it gave out is revoked before it goes: the leases' prefix
+    encloses: str = ""  # the namespace that goes with it, and everything inside
     guard: str = ""  # the flag without which the server deletes none
     kept: bool = False  # destroying it sends nothing: its mount takes it along, or its defaults stay
     gone: tuple[str, ...] = ()  # words by which the server says 400 for "there is none"

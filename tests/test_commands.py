@@ -536,3 +536,24 @@ path "auth/*" { capabilities = ["read"] }
     assert f"permission denied; give the token `create` or `update` on sys/auth/{mount(shop, 'auth', 'approle')}" in (
         done.stderr.replace("\n", " ").replace("\t", "").replace("* ", "")
     )
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_a_namespace_that_holds_another_environment_is_not_destroyed(shop: Project) -> None:
+    name = f"{mount(shop, 'secrets', 'kv-v2')}-team"
+    shop.document["namespaces"] = {name: {}}
+    shop.declare(shop.document)
+    shop.applied()
+    del shop.document["namespaces"]
+    shop.declare(shop.document)
+    other = shop.root / "vault-config" / "environments" / "other.yaml"
+    other.write_text(json.dumps({"environment": "other", "cluster": "test", "namespace": name, "owner": "tests"}))
+
+    said = failed_apply(shop, "--destroy", f"namespaces/{name}")
+    assert f"namespaces/{name} holds the environment other; take that environment's file away first" in said
+
+    other.unlink()
+    done = shop.invoke("apply", "-e", NAME, "--yes", "--no-verify", "--destroy", f"namespaces/{name}")
+
+    assert done.returncode == 0, done.stderr
+    assert shop.api.read(f"sys/namespaces/{name}") is None

@@ -55,6 +55,7 @@ NAMESPACES = Kind(
                         name="path",
                         id="{path}/",
                         import_id="{path}",
+                        encloses="{path}",
                         fields={
                             "custom_metadata": Field(MAP, computed=True, default={}),
                             "namespace_id": Field(TEXT, api="id", output=True),

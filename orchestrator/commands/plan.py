@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.config.load import inside
 from orchestrator.context import opened
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.live import adopt
@@ -98,7 +99,8 @@ def apply(
     with opened(root, name, environ, secrets=True) as context, folders.locked(context):
         report, workspace = _saved(context, asked.saved) if asked.saved else _planned(context, progress)
         show(report)
-        refusals = list(gate.refusals(report.changes, report.managed, asked.destroy, many=asked.many))
+        enclosed = inside(root, context.environment)
+        refusals = list(gate.refusals(report.changes, report.managed, asked.destroy, enclosed, many=asked.many))
         if refusals:
             raise Refused("\n".join(refusals))
         pending: tuple[Change, ...] = ()

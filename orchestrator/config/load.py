@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.declared import Cluster, Declaration
     from orchestrator.errors import Problem
 
-__all__ = ["environments", "load", "schemas"]
+__all__ = ["environments", "inside", "load", "schemas"]
 
 
 def load(root: Path, environment: str, environ: Mapping[str, str] | None) -> Environment:
@@ -93,6 +93,17 @@ def _check_head(root: Path, name: str, said: Node, cluster: Cluster | None) -> I
         if other != name and _place(tree.whole(root, other, [])) == _place(said):
             message = f"{tree.file_of(other)} has the same cluster and namespace; give each its own namespace"
             yield problem((named or said).where, f"environment: {message}")
+
+
+def inside(root: Path, environment: Environment) -> dict[str, str]:
+    """The environments in namespaces below this one's, on the same cluster: {name: namespace, seen from here}."""
+    above = f"{environment.namespace}/".lstrip("/")
+    places = {name: _place(tree.whole(root, name, [])) for name in environments(root) if name != environment.name}
+    return {
+        name: place[1].removeprefix(above)
+        for name, place in places.items()
+        if place and place[0] == environment.cluster.name and place[1].startswith(above) and place[1] != ""
+    }
 
 
 def _place(node: Node | None) -> tuple[str, str] | None:

@@ -55,6 +55,10 @@ def _no_server(said: str) -> bool:
     True
     >>> _no_server("URL: PUT https://vault/v1/database/config/app\nCode: 400. Errors: connection refused")
     False
+    >>> _no_server("Vault refused GET sys/mounts/a\nno answer from http://127.0.0.1:8200: refused")
+    True
+    >>> _no_server("Vault refused GET sys/mounts/a\n503: Vault is sealed"), _no_server("Vault refused GET a\n403: no")
+    (True, False)
     """
     if re.search(
         r"Vault cannot be used|\bno answer from https?://|\b503: .*sealed", said

@@ -47,6 +47,7 @@ class Change:
     settings: tuple[Setting, ...]
     leases: str = ""  # the prefix of what it gave out, when it goes
     guard: str = ""  # the flag that keeps the server from deleting it
+    encloses: str = ""  # the namespace that goes with it
 
     @property
     def destroys(self) -> bool:
@@ -73,13 +74,14 @@ def _changes(plan: Mapping[str, Json]) -> Iterator[Change]:
             yield Change(title(one), action, one["address"], tuple(_settings(one)), *_farewell(one, action))
 
 
-def _farewell(one: Mapping[str, Json], action: str) -> tuple[str, str]:
-    """For what goes: the prefix of its leases, and the flag by which the server would refuse."""
+def _farewell(one: Mapping[str, Json], action: str) -> tuple[str, str, str]:
+    """For what goes: the prefix of its leases, the flag by which the server would refuse, the namespace it encloses."""
     resource, before = RESOURCES.get(one["type"]), one["change"]["before"]
     if resource is None or before is None or action not in ("destroy", "replace"):
-        return "", ""
+        return "", "", ""
     guarded = bool(resource.guard) and not before.get(resource.guard)
-    return resource.leases.format_map(before), resource.guard if guarded else ""
+    guard = resource.guard if guarded else ""
+    return resource.leases.format_map(before), guard, resource.encloses.format_map(before)
 
 
 def title(one: Mapping[str, Json]) -> str:
