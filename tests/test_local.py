@@ -309,6 +309,28 @@ def test_ports_are_kept_until_someone_else_takes_one(root: Path) -> None:
     assert first.postgres != second.postgres
 
 
+@pytest.mark.parametrize("part", ["address", "postgres"])
+def test_a_port_taken_as_the_server_starts_is_chosen_anew(
+    root: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    first = stack.up(root)
+    stack.down(root)
+    look, port = process.is_free, int(getattr(first, part).rpartition(":")[2])
+    seen: list[int] = []
+
+    def free_at_first(asked: int) -> bool:
+        seen.append(asked)
+        return look(asked) or seen.count(asked) == 1
+
+    monkeypatch.setattr(process, "is_free", free_at_first)
+    with socket.create_server(("127.0.0.1", port)):
+        second = stack.up(root)
+
+    assert seen.count(port) == 2
+    assert getattr(first, part) != getattr(second, part)
+    assert ask(second, "GET", "sys/mounts")
+
+
 def test_an_answer_from_another_process_is_no_proof(running: tuple[Path, Stack]) -> None:
     root, at = running
     server, _ = pids(root)

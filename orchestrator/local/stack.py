@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.local.servers import Server
 
 POSTGRES = "postgres"
+_CHOICES = 3
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,18 @@ def environment(stack: Stack) -> dict[str, str]:
 
 
 def _start(root: Path, state: State, wanted: State, program: Server, lock: int) -> Stack:
+    """Start both; a port that somebody took between our choice and the server's bind is chosen anew."""
+    for _ in range(_CHOICES - 1):
+        try:
+            return _start_once(root, state, wanted, program, lock)
+        except StrongroomError as error:
+            if "ddress already in use" not in str(error):
+                raise
+        state = wanted = _state(root) or wanted
+    return _start_once(root, state, wanted, program, lock)
+
+
+def _start_once(root: Path, state: State, wanted: State, program: Server, lock: int) -> Stack:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a running stack needs none
 
     if (state.server, state.version) != (wanted.server, wanted.version):
