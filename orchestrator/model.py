@@ -251,9 +251,6 @@ class Resource:
             terraform = one.terraform or bare
             yield Attribute(yaml, terraform, one.api or bare, one)
 
-    def by_terraform(self) -> dict[str, Attribute]:
-        return {attribute.terraform: attribute for attribute in self.attributes()}
-
     @property
     def identity(self) -> str:
         return self.id or self.path

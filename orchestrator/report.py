@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from orchestrator.terraform.plan import Change, Setting
     from orchestrator.terraform.stream import Event
 
-_SIGNS = {"create": "+", "update": "~", "destroy": "-", "replace": "±", "adopt": "⇐", "forget": "∅", "read": "?"}
-_COLOURS = {"+": "green", "~": "yellow", "-": "red", "±": "red", "⇐": "cyan", "∅": "red", "?": "cyan"}
+_SIGNS = {"create": "+", "update": "~", "destroy": "-", "replace": "±", "adopt": "⇐", "forget": "∅"}
+_COLOURS = {"+": "green", "~": "yellow", "-": "red", "±": "red", "⇐": "cyan", "∅": "red"}
 _WIDEST = 96
 _PAGE = 160  # columns where no terminal says how many it has
 

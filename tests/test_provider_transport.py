@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.terraform.provider.values import UNKNOWN, decode, encode, from_json
+from orchestrator.terraform.provider.values import UNKNOWN, conform, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -526,4 +526,4 @@ def test_a_value_of_the_wrong_type_is_named_by_place_and_type_only() -> None:
 def test_an_old_state_is_fitted_to_the_schema() -> None:
     document = b'{"name": 5, "count": "7", "tags": {"a": "true"}, "any": {"type": "string", "value": "x"}, "gone": []}'
 
-    assert from_json(document, OBJECT) == {"name": "5", "count": 7, "tags": {"a": True}, "any": "x"}
+    assert conform(json.loads(document), OBJECT) == {"name": "5", "count": 7, "tags": {"a": True}, "any": "x"}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import StrongroomError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.instances import Instance
     from orchestrator.live.server import Server
+    from orchestrator.model import Json
 
 Standing = dict[tuple[str, str], str]
 _LISTS = {"auth": "sys/auth", "secrets": "sys/mounts"}
@@ -19,9 +22,16 @@ def standing(server: Server) -> Standing:
     return {
         (family, path.rstrip("/")): mount["type"]
         for family, where in _LISTS.items()
-        for path, mount in (server.read(where) or {}).items()
+        for path, mount in _listed(server, where).items()
         if path.endswith("/")
     }
+
+
+def _listed(server: Server, where: str) -> Mapping[str, Json]:
+    found = server.read(where)
+    if found is None:  # every server and namespace has mounts of its own: this is no empty list
+        raise StrongroomError(f"{server.address} does not tell its mounts at {where}; is this Vault or OpenBao?")
+    return found
 
 
 def live_type(one: Instance, mounts: Mapping[tuple[str, str], str]) -> str | None:

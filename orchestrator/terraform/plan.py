@@ -18,7 +18,6 @@ UNKNOWN_YET = "(known after apply)"
 HIDDEN = "(secret)"
 _ACTIONS = {
     ("create",): "create",
-    ("read",): "read",
     ("update",): "update",
     ("delete",): "destroy",
     ("delete", "create"): "replace",

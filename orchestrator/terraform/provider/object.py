@@ -94,25 +94,31 @@ class LiveObject:
         body: dict[str, Json] = {}
         changed = before is None
         for attribute in self._carried(write):
-            value = secrets.get(attribute.terraform) if attribute.field.secret else self.flat[attribute.terraform]
-            if attribute.field.secret:
-                due = before is None or before[attribute.version] != self.flat[attribute.version]
-                value, changed = (value if due else None), changed or (due and value is not None)
-            elif before is not None:
-                old = before[attribute.terraform]
-                changed = changed or not same(attribute.shape, old, value)
-                if value is None and not nothing(attribute.shape, old):
-                    value = attribute.shape.zero
-            elif value is None and self.resource.kept and attribute.field.readable and not attribute.field.computed:
-                value = attribute.shape.zero  # settings without a life of their own: there may be older ones
-            if value is not None and value is not UNKNOWN:
-                sent = attribute.shape.send(value)
-                body[attribute.key] = (
-                    _patch((before or {}).get(attribute.terraform), sent) if write.method == "PATCH" else sent
-                )
-                if attribute.field.whole:
-                    body = body[attribute.key]
+            value, moved = self._value(attribute, before, secrets)
+            changed = changed or moved
+            if value is None or value is UNKNOWN:
+                continue
+            sent = attribute.shape.send(value)
+            if attribute.field.whole:
+                return sent if changed else None
+            body[attribute.key] = (
+                _patch(before[attribute.terraform], sent) if before and write.method == "PATCH" else sent
+            )
         return body if changed and (body or write.always) else None
+
+    def _value(self, attribute: Attribute, before: Flat | None, secrets: Flat) -> tuple[Json, bool]:
+        """What to send of a setting, and whether it is news to the server; nothing set is sent as its zero."""
+        name, shape = attribute.terraform, attribute.shape
+        if attribute.field.secret:
+            due = before is None or before[attribute.version] != self.flat[attribute.version]
+            value = secrets.get(name) if due else None
+            return value, value is not None
+        value = self.flat[name]
+        if before is None:
+            older = self.resource.kept and attribute.field.readable and not attribute.field.computed
+            return (shape.zero if value is None and older else value), True
+        reset = value is None and not nothing(shape, before[name])
+        return (shape.zero if reset else value), not same(shape, before[name], value)
 
     def _carried(self, write: Write) -> Iterator[Attribute]:
         in_path = set(re.findall(r"\{(\w+)\}", write.path))

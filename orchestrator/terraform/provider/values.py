@@ -37,11 +37,6 @@ def encode(value: Value, cty: Type) -> bytes:
     return packed
 
 
-def from_json(document: bytes, cty: Type) -> Value:
-    """A value as a state keeps it."""
-    return conform(json.loads(document), cty)
-
-
 def conform(value: object, cty: Type) -> Value:
     """What the type has and the value lacks is null; what the value has and the type lacks is dropped."""
     return _shaped(value, cty, _converted)
