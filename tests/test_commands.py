@@ -265,14 +265,19 @@ def test_what_lives_already_is_adopted(shop: Project) -> None:
 
 
 def test_a_setting_that_the_yaml_drops_goes_back_to_its_default(shop: Project) -> None:
-    path = mount(shop, "secrets", "kv-v2")
-    shop.document["secrets"][path]["max_lease_ttl"] = "24h"
+    path, login = mount(shop, "secrets", "kv-v2"), mount(shop, "auth", "approle")
+    role = shop.document["auth"][login]["roles"]["payments"]
+    role["secret_id_num_uses"] = 3
+    shop.document["secrets"][path] |= {"max_lease_ttl": "24h", "description": "soon gone"}
     shop.declare(shop.document)
     shop.applied()
+    del role["secret_id_num_uses"]
     shop.document["secrets"][path] = {"type": "kv-v2"}
     shop.declare(shop.document)
     shop.applied()
 
+    assert (shop.api.read(f"auth/{login}/role/payments") or {})["secret_id_num_uses"] == 0
+    assert (shop.api.read(f"sys/mounts/{path}") or {})["description"] == ""
     assert (shop.api.read(f"sys/mounts/{path}") or {})["config"]["max_lease_ttl"] == 0
     assert (shop.api.read(f"{path}/config") or {})["max_versions"] == 0
 
