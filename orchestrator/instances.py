@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from orchestrator.catalog import named
 from orchestrator.declared import Declaration
-from orchestrator.model import Attribute, Json, Kind, Object, Part, Resource, Spec, get
+from orchestrator.model import Attribute, Found, Json, Kind, Object, Part, Resource, Spec, get
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.declared import Environment
+
+    Documents = Mapping[str, Mapping[str, Json] | None]  # what each path answers; None: nothing is there
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Instance:
     declaration: Declaration
     names: Mapping[str, str]
     constants: Mapping[str, Json] = field(default_factory=dict)
+    tier: int = 0  # how many of its own type stand below it, which Terraform must make first
 
     @property
     def resource(self) -> Resource:
@@ -34,21 +38,65 @@ class Instance:
 
     @property
     def address(self) -> str:
-        return f'{self.resource.type}.this["{self.key}"]'
+        return f'{self.resource.type}.{label(self.tier)}["{self.key}"]'
 
     @property
     def path(self) -> str:
-        return self.resource.path.format_map(self.names)
+        return self._at(self.resource.path)
+
+    def _at(self, template: str) -> str:
+        """A path of the API, seen from the environment's namespace."""
+        return f"{self.inside}/{template.format_map(self.names)}".lstrip("/")
+
+    @property
+    def inside(self) -> str:
+        """The namespace below the environment's in which it stands."""
+        one = self.declaration.object
+        return self.declaration.name.rpartition("/")[0] if one is not None and one.nested else ""
+
+    @property
+    def reads(self) -> dict[str, tuple[str, ...]]:
+        """Every path that tells of it, and by which words the server says that nothing is there."""
+        resource = self.resource
+        templates = resource.read_paths if not resource.exists else (resource.exists,)
+        templates = (resource.found.path,) if resource.found else templates
+        return {self._at(template): resource.gone for template in templates}
 
     @property
     def exists_path(self) -> str:
         """The path that shows whether it lives; empty when nothing does."""
-        templates = (self.resource.exists, *self.resource.read_paths)
-        return next((template for template in templates if template), "").format_map(self.names)
+        return next(iter(self.reads), "")
 
-    @property
-    def import_id(self) -> str:
-        return (self.resource.import_id or self.resource.identity).format_map(self.names)
+    def live(self, documents: Documents) -> Mapping[str, Json] | None:
+        """What the server holds of it, out of what was read; None where it holds nothing."""
+        found = [documents.get(path) for path in self.reads]
+        if not found or found[0] is None:
+            return None
+        if self.resource.found:
+            return self._inside(self.resource.found, found[0])
+        return {key: value for document in found for key, value in (document or {}).items()}
+
+    def _inside(self, found: Found, document: Mapping[str, Json]) -> Mapping[str, Json] | None:
+        held = get(document, found.inside) if found.inside else document
+        several = held if isinstance(held, list) else [held, *(held.values() if isinstance(held, dict) else ())]
+        wanted = {name: template.format_map(self.names) for name, template in found.match.items()}
+        return next(
+            (one for one in several if isinstance(one, dict) and all(one.get(key) == wanted[key] for key in wanted)),
+            None,
+        )
+
+    def import_id(self, live: Mapping[str, Json]) -> str:
+        """By what Terraform imports it; an id that the server made is in its live document."""
+        known = {name: value for name, value in live.items() if isinstance(value, str)}
+        return (self.resource.import_id or self.resource.identity).format_map({**known, **self.names})
+
+    def is_named(self, kind: Kind, names: str) -> bool:
+        """Whether it is what a setting of that kind may name: any auth mount, or objects by the catalogue's word."""
+        if names == "auth":
+            return self.kind.family == "auth" and self.declaration.object is None
+        if (self.kind, self.declaration.object) not in named(kind, names):
+            return False
+        return self.declaration.object is not None and self.part is self.declaration.object.parts[0]
 
     def settings(self) -> Iterator[tuple[Attribute, Json]]:
         """Each attribute that is declared, fixed by the kind, or has a default worth stating."""
@@ -60,10 +108,11 @@ class Instance:
     def _value(self, attribute: Attribute) -> Json:
         if attribute.terraform in self.constants:
             return self.constants[attribute.terraform]
-        said = get(self.declaration.spec, attribute.yaml) if attribute.field.yaml else None
-        if said is None and attribute.field.yaml:
-            return attribute.field.default
-        return said
+        if not attribute.field.yaml:
+            return None
+        said = get(self.declaration.spec, attribute.yaml)
+        fits = all(get(self.declaration.spec, name) == value for name, value in attribute.field.only.items())
+        return attribute.field.default if said is None and fits else said
 
     def secret_key(self, attribute: Attribute) -> str:
         """How a secret is called between the YAML and Terraform: `secrets/database/postgresql/orders#password`."""
@@ -92,11 +141,18 @@ def _with_defaults(environment: Environment) -> Iterator[Declaration]:
                     yield Declaration(declaration.kind, silent, declaration.mount, "", {}, declaration.where)
 
 
+def label(tier: int) -> str:
+    """The name of the Terraform block that holds the objects of a tier."""
+    return f"this_{tier}" if tier else "this"
+
+
 def _of(declaration: Declaration) -> Iterator[Instance]:
     if declaration.object is None:
         yield _mount(declaration)
-    else:
-        yield from (_instance(declaration, declaration.object, part) for part in declaration.object.parts)
+        return
+    for part in declaration.object.parts:
+        if not part.when or get(declaration.spec, part.when) is not None:
+            yield _instance(declaration, declaration.object, part)
 
 
 def _mount(declaration: Declaration) -> Instance:
@@ -114,7 +170,15 @@ def _instance(declaration: Declaration, one: Object, part: Part) -> Instance:
     names = {name: text for name, text in ((resource.mount, on), (resource.name, declaration.name)) if name}
     names |= {name: str(value) for name, value in resource.constants.items()}
     key = "/".join(word for word in (declaration.mount, "" if one.single else declaration.name) if word)
+    if one.nested:
+        return _nested(Instance(part, key, declaration, names, resource.constants))
     return Instance(part, key, declaration, {**_scalars(declaration.spec), **names}, resource.constants)
+
+
+def _nested(one: Instance) -> Instance:
+    """An object in the namespace that its name leads to."""
+    names = {**one.names, one.resource.name: one.declaration.name.rpartition("/")[2]}
+    return replace(one, names=names, tier=one.declaration.name.count("/"))
 
 
 def _scalars(spec: Spec) -> dict[str, str]:

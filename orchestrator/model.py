@@ -146,6 +146,18 @@ def choice(*words: str) -> Shape:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What is safe for a setting: `validate` warns of a value that `holds` refuses, and says the reason.
+
+    A comment on the value's line accepts it: `# strongroom: allow <rule> because <reason>`.
+    """
+
+    rule: str
+    holds: Callable[[Json], bool]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Field:
     """One setting. `terraform` and `api` are dotted paths, given where they differ from its YAML name.
 
@@ -170,7 +182,11 @@ class Field:
     replace: bool = False
     yaml: bool = True
     whole: bool = False  # the value stands for everything the API holds at the path
-    names: str = ""  # what the value must name: "policy", "mount", or a sibling object's key
+    names: str = ""  # what the value must name: see `config/references.py`
+    besides: tuple[str, ...] = ()  # what it may hold though nobody declares it: the server's own
+    by: str = ""  # the attribute of what it names that Terraform and the API take in place of the name: an id
+    only: Mapping[str, Json] = field(default_factory=dict)  # has a default only beside these values of other settings
+    limit: Limit | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -210,6 +226,20 @@ class Write:
     on: tuple[str, ...] = ("create", "update")
     method: str = "POST"
     always: bool = False  # sent even when it carries nothing
+    data: Mapping[str, Json] = field(default_factory=dict)  # what it carries besides, always the same
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a live object shows whose path holds an id that only the server knows.
+
+    A path that ends in `/` is a list. `inside` leads to the object in the answer: to itself, to one of a list or of a
+    map of them; `match` tells which, by templates over the YAML's settings.
+    """
+
+    path: str
+    inside: str = ""
+    match: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -233,6 +263,7 @@ class Resource:
     writes: tuple[Write, ...] = ()
     reads: tuple[str, ...] | None = None
     exists: str = ""  # where a live one shows, when that is not the first read
+    found: Found | None = None  # where the live one is, when its path cannot be told from the YAML
     delete: Write | None = None
     leases: str = ""  # what it gave out is revoked before it goes: the leases' prefix
     encloses: str = ""  # the namespace that goes with it, and everything inside
@@ -244,12 +275,21 @@ class Resource:
     constants: Mapping[str, Json] = field(default_factory=dict)
     unless: Mapping[str, str] = field(default_factory=dict)  # "read" or "delete": the flag that leaves it out
     groups: Mapping[str, str] = field(default_factory=dict)  # dotted names' parents: "block" or "attribute"
+    variants: tuple[Resource, ...] = ()  # the resources of one type, each told by its constants, that this one unites
 
     def attributes(self) -> Iterator[Attribute]:
         for yaml, one in self.fields.items():
             bare = yaml.rpartition(".")[2]
             terraform = one.terraform or bare
             yield Attribute(yaml, terraform, one.api or bare, one)
+
+    def variant(self, value_of: Callable[[Attribute], Json]) -> Resource:
+        """The one of its variants whose constants stand in an object; itself when there are none."""
+        return next((one for one in self.variants if one.is_of(value_of)), (*self.variants, self)[0])
+
+    def is_of(self, value_of: Callable[[Attribute], Json]) -> bool:
+        known = {attribute.terraform: attribute for attribute in self.attributes()}
+        return all(value_of(known[name]) == value for name, value in self.constants.items() if name in known)
 
     @property
     def identity(self) -> str:
@@ -267,6 +307,7 @@ class Part:
     resource: Resource
     links: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     mount: str = ""  # the YAML setting that names another mount to stand on
+    when: str = ""  # the YAML setting without which there is none
 
 
 @dataclass(frozen=True)
@@ -278,8 +319,11 @@ class Object:
     single: bool = False
     required: tuple[str, ...] = ()
     list: str = ""  # where the server lists them, for what is not declared
-    ignore: frozenset[str] = frozenset()  # names the server makes by itself
+    ignore: frozenset[str] = frozenset()  # names the server makes by itself; `*` stands for anything
+    one_of: tuple[tuple[str, ...], ...] = ()  # settings of which only one may be written
+    absent: Mapping[str, str] = field(default_factory=dict)
     lower: bool = False  # the server lower-cases their names
+    nested: bool = False  # a name may be a path, whose parents are namespaces that must stand first
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 
@@ -297,17 +341,23 @@ class Kind:
     family: str  # "auth", "secrets" or "system"
     summary: str
     objects: tuple[Object, ...]
-    example: Spec
+    example: Spec  # one declaration that works
     mount: Resource | None = None
     engine: str = ""  # the server's name of the type, where it differs
     options: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
+    root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`
 
     @property
     def type(self) -> str:
         return self.engine or self.name
+
+    @property
+    def is_one(self) -> bool:
+        """Whether its section of the YAML holds its only objects, and not maps of several sorts of them."""
+        return not self.mount and [one.key for one in self.objects] == [self.name]
 
     @property
     def family_path(self) -> str:

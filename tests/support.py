@@ -9,29 +9,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CATALOG
+from orchestrator.config.checks import lacks
+from orchestrator.declared import Cluster
 from orchestrator.local import stack as local
 
 if TYPE_CHECKING:
     from orchestrator.local.stack import Stack
+    from orchestrator.model import Object
 
 REPOSITORY = Path(__file__).parents[1]
 STATIC_ACCOUNT = "orders_owner"
 POLICY = 'path "apps/data/payments/*" {\n  capabilities = ["read"]\n}\n'
 
 
-def everything(prefix: str, *, without: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """An environment that declares every kind's example, on mounts whose names begin with the prefix."""
+def everything(prefix: str, running: Stack, *, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """An environment that declares the example of every kind the server has, on mounts that begin with the prefix."""
     document: dict[str, Any] = {}
+    cluster = Cluster("test", running.server, running.version)
     for kind in CATALOG.values():
-        if kind.name in without or kind.name == "policies":
+        if kind.name in without or kind.name == "policies" or lacks(kind.absent, cluster):
             continue
+        example = copy.deepcopy(dict(kind.example))
+        for one in kind.objects:
+            if lacks(one.absent, cluster):
+                example.pop(one.key, None)
+            _name_mounts(one, example.get(one.key), prefix)
         if kind.family == "system":
-            document[kind.name] = copy.deepcopy(dict(kind.example))
+            document[kind.name] = example
         else:
-            document.setdefault(kind.family, {})[f"{prefix}-{kind.name}"] = copy.deepcopy(dict(kind.example))
+            document.setdefault(kind.family, {})[f"{prefix}-{kind.name}"] = example
     issuing = {"common_name": "Example Issuing CA", "ttl": "8760h", "signed_by": f"{prefix}-pki"}
     document["secrets"][f"{prefix}-issuing"] = {"type": "pki", "max_lease_ttl": "8760h", "intermediate": issuing}
     return document
+
+
+def _name_mounts(one: Object, example: Any, prefix: str) -> None:  # noqa: ANN401 - any example
+    """Examples name other mounts by their kind; here each has the prefix."""
+    names = [name for name, field in one.fields.items() if field.names == "auth"]
+    for spec in [example] if one.single else (example or {}).values():
+        for name in names:
+            if spec and name in spec:
+                said = spec[name]
+                spec[name] = [f"{prefix}-{it}" for it in said] if isinstance(said, list) else f"{prefix}-{said}"
 
 
 def project(

@@ -365,7 +365,7 @@ def test_killed_at_any_moment_the_next_apply_ends_clean(
 ) -> None:
     """Twenty applies of everything, killed with all their children at a random moment, each time a little later."""
     word = prefix(request)
-    document = everything(word, without=frozenset({"namespaces"} if stack.server == "vault" else {}))
+    document = everything(word, stack)
     document["passthrough"] = {}
     del document["secrets"][f"{word}-database"]["static_roles"]
     document["secrets"][f"{word}-database"]["postgresql"]["orders"]["allowed_roles"] = ["orders-read"]

@@ -26,13 +26,8 @@ pytestmark = pytest.mark.server
 NAME = "both"
 
 
-def _document(running: Stack, prefix: str) -> dict[str, object]:
-    lacks = {"namespaces"} if running.server == "vault" else set()
-    return everything(prefix, without=frozenset({"passthrough", *lacks}))
-
-
 def test_what_one_provider_wrote_the_other_plans_without_changes(stack: Stack, tmp_path: Path) -> None:
-    document = _document(stack, "both")
+    document = everything("both", stack, without=frozenset({"passthrough"}))
     environ = project(tmp_path, stack, NAME, document)
     apply(tmp_path, NAME, environ, no_progress, no_question, Asked(verify=False))
     project(tmp_path, stack, NAME, document, provider="official")

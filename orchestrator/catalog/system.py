@@ -47,6 +47,7 @@ NAMESPACES = Kind(
         Object(
             key="namespaces",
             list="sys/namespaces",
+            nested=True,
             parts=(
                 Part(
                     Resource(

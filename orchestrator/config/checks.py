@@ -51,12 +51,16 @@ def _check_name(entry: Entry) -> Iterator[Problem]:
     if resource and resource.path == f"{{{resource.name}}}":
         if not _API_PATH.fullmatch(entry.name):
             yield problem(entry.where, f"{entry.title}: {entry.name!r} is not an API path; write it like sys/quotas/x")
-    elif not _NAME.fullmatch(entry.name):
+    elif not all(_NAME.fullmatch(part) for part in _parts(entry)):
         wanted = "letters, digits and _ . - with a letter, a digit or _ at both ends"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} is not a name; write {wanted}")
     elif entry.object and entry.object.lower and entry.name != entry.name.lower():
         told = f"the server would call it {entry.name.lower()!r}; write it so"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} has capital letters: {told}")
+
+
+def _parts(entry: Entry) -> list[str]:
+    return entry.name.split("/") if entry.object and entry.object.nested else [entry.name]
 
 
 def check_secrets(found: Sequence[Entry], said: Node) -> Iterator[Problem]:
@@ -68,11 +72,34 @@ def check_secrets(found: Sequence[Entry], said: Node) -> Iterator[Problem]:
                 yield problem(node.where, f"{entry.title}/{name.replace('.', '/')}: {A_LITERAL}")
 
 
+def check_choices(found: Sequence[Entry]) -> Iterator[Problem]:
+    """Settings of which only one may be written."""
+    for entry in found:
+        for names in entry.object.one_of if entry.object else ():
+            given = [node for name in names if (node := entry.node.get(name)) is not None]
+            if len(given) > 1:
+                written = " and ".join(names)
+                yield problem(given[1].where, f"{entry.title}: {written} exclude each other; write one of them")
+
+
+def check_place(found: Sequence[Entry], namespace: str) -> Iterator[Problem]:
+    """What only the root namespace has, and a nested object whose parents nobody declares."""
+    names = {(one.kind.name, one.name) for one in found}
+    for entry in found:
+        if entry.kind.root and namespace:
+            told = "the server has one of it, in the root namespace; move it to the environment of that"
+            yield problem(entry.where, f"{entry.title}: {told}")
+        parent = entry.name.rpartition("/")[0]
+        if entry.object and entry.object.nested and parent and (entry.kind.name, parent) not in names:
+            yield problem(entry.where, f"{entry.title}: there is no {entry.kind.name}/{parent}; declare it too")
+
+
 def check_server(found: Sequence[Entry], cluster: Cluster) -> Iterator[Problem]:
     """What is declared and the cluster's server lacks."""
     for entry in found:
-        whole = entry.object is None or not entry.kind.mount
-        if whole and (reason := lacks(entry.kind.absent, cluster)):
+        of_kind = entry.kind.absent if entry.object is None or not entry.kind.mount else {}
+        of_object = entry.object.absent if entry.object else {}
+        if reason := lacks({**of_object, **of_kind}, cluster):
             yield problem(entry.where, f"{entry.title}: {reason}")
         for name, field, node in entry.given():
             if reason := lacks(field.absent, cluster):

@@ -65,7 +65,10 @@ def entries(root: Node) -> Iterator[Entry]:
                 yield Entry(kind, None, mount, "", (family, mount), where, node)
                 yield from _objects(kind, mount, node, (family, mount))
     for kind in sections().values():
-        yield from _objects(kind, "", root, ())
+        if kind.is_one:
+            yield from _objects(kind, "", root, ())
+        elif section := root.at([kind.name]):
+            yield from _objects(kind, "", section, (kind.name,))
 
 
 def kind_of(family: str, mount: Node) -> Kind | None:

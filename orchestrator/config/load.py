@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.config import clusters, placeholders, policies, tree
-from orchestrator.config.checks import check_paths, check_secrets, check_server
+from orchestrator.config.checks import check_choices, check_paths, check_place, check_secrets, check_server
 from orchestrator.config.entries import entries, kind_of
 from orchestrator.config.references import check_references
 from orchestrator.config.schema import MOUNTED, environment_schema, kind_schema, schemas, sections
@@ -55,6 +55,8 @@ def _environment(
     found = list(entries(node))
     problems += check_paths(found)
     problems += check_secrets(found, said)
+    problems += check_choices(found)
+    problems += check_place(found, _text(node.at(["namespace"])))
     problems += check_references(found, [one.name for one in declared])
     problems += _check_head(root, name, said, cluster)
     if cluster is None:
@@ -104,6 +106,10 @@ def inside(root: Path, environment: Environment) -> dict[str, str]:
         for name, place in places.items()
         if place and place[0] == environment.cluster.name and place[1].startswith(above) and place[1] != ""
     }
+
+
+def _text(node: Node | None) -> str:
+    return node.value if node and isinstance(node.value, str) else ""
 
 
 def _place(node: Node | None) -> tuple[str, str] | None:

@@ -81,12 +81,15 @@ def _object(one: Object) -> Schema:
 def kind_schema(kind_family: str, name: str) -> Schema:
     """The schema of one mount, or of all objects of a system kind."""
     kind = FAMILIES[kind_family][name]
+    objects = {one.key: _object(one) for one in kind.objects}
+    if kind.is_one:
+        return objects[kind.name]
     if not kind.mount:
-        return _object(kind.objects[0])
+        return {**closed(objects, kind.summary, kind.required), "type": ["object", "null"]}
     properties = {
         "type": {"const": kind.name, "description": kind.name},
         **_properties(kind.mount.fields),
-        **{one.key: _object(one) for one in kind.objects},
+        **objects,
     }
     return closed(properties, kind.summary, ("type", *kind.required))
 

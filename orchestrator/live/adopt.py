@@ -10,7 +10,7 @@ from orchestrator.live.standing import has_its_mount, live_type
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from orchestrator.instances import Instance
+    from orchestrator.instances import Documents, Instance
     from orchestrator.live.standing import Standing
     from orchestrator.model import Json
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Adoption:
     """`imported` come under Terraform with an import block; `left` cannot, and stay out of what is rendered."""
 
-    imported: tuple[Instance, ...]
+    imported: tuple[tuple[Instance, str], ...]  # each with the id to import it by
     left: tuple[Instance, ...]
     anew: tuple[Instance, ...] = ()  # the state knows them, the server lost them, and no refresh would tell
 
@@ -49,22 +49,22 @@ def candidates(instances: Sequence[Instance], state: Collection[str], mounts: St
 
 
 def _unknown(one: Instance, state: Collection[str]) -> bool:
-    return one.address not in state and one.resource.adopt != "create"
+    """An import names no namespace: what stands in one further down is made over what is there."""
+    return one.address not in state and one.resource.adopt != "create" and not one.inside
 
 
 def _unseen(one: Instance, state: Collection[str]) -> bool:
     return one.address in state and not one.resource.read_paths
 
 
-def adoption(
-    looked_at: Sequence[Instance], state: Collection[str], live: Mapping[str, Mapping[str, Json] | None]
-) -> Adoption:
-    """`live` tells what stands at each candidate's path that shows whether it exists."""
-    there = [one for one in looked_at if live[one.exists_path] is not None]
+def adoption(looked_at: Sequence[Instance], state: Collection[str], documents: Documents) -> Adoption:
+    """`documents` tell what stands at the paths of each candidate."""
+    found = [(one, one.live(documents)) for one in looked_at]
+    there = [(one, live) for one, live in found if live is not None and _unknown(one, state)]
     return Adoption(
-        tuple(one for one in there if _unknown(one, state) and one.resource.adopt == "import"),
-        tuple(one for one in there if _unknown(one, state) and one.resource.adopt == "leave"),
-        tuple(one for one in looked_at if _unseen(one, state) and live[one.exists_path] is None),
+        tuple((one, one.import_id(live)) for one, live in there if one.resource.adopt == "import"),
+        tuple(one for one, _ in there if one.resource.adopt == "leave"),
+        tuple(one for one, live in found if _unseen(one, state) and live is None),
     )
 
 

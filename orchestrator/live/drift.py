@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from orchestrator.model import get
@@ -11,11 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.declared import Environment
-    from orchestrator.instances import Instance
+    from orchestrator.instances import Documents, Instance
     from orchestrator.live.standing import Standing
-    from orchestrator.model import Attribute, Json
-
-    Documents = Mapping[str, Mapping[str, Json] | None]
+    from orchestrator.model import Attribute, Field, Json, Kind
 
 
 @dataclass(frozen=True, order=True)
@@ -35,30 +34,24 @@ UNDECLARED = "undeclared"
 
 def paths(instances: Sequence[Instance]) -> dict[str, tuple[str, ...]]:
     """Every path a comparison reads, and by which words the server says that nothing is there."""
-    return {path: one.resource.gone for one in instances for path in _reads(one)}
-
-
-def _reads(one: Instance) -> tuple[str, ...]:
-    if one.resource.exists:
-        return (one.resource.exists.format_map(one.names),)
-    return tuple(template.format_map(one.names) for template in one.resource.read_paths)
+    return {path: gone for one in instances for path, gone in one.reads.items()}
 
 
 def drift(instances: Sequence[Instance], documents: Documents) -> list[Drift]:
     """Each declared setting that the server holds otherwise, and each declared object that it lacks."""
-    return sorted(found for one in instances for found in _of(one, documents))
+    names = Names(instances, documents)
+    return sorted(found for one in instances for found in _of(one, documents, names))
 
 
-def _of(one: Instance, documents: Documents) -> Iterator[Drift]:
-    found = [documents.get(path) for path in _reads(one)]
-    if found and found[0] is None:
+def _of(one: Instance, documents: Documents, names: Names) -> Iterator[Drift]:
+    live = one.live(documents)
+    if live is None and one.reads:
         yield Drift(one.declaration.title, "", PRESENT, ABSENT)
-    elif not one.resource.exists:
-        live = {key: value for document in found for key, value in (document or {}).items()}
-        yield from _settings(one, live)
+    elif live is not None and not one.resource.exists:
+        yield from _settings(one, live, names)
 
 
-def _settings(one: Instance, live: Mapping[str, Json]) -> Iterator[Drift]:
+def _settings(one: Instance, live: Mapping[str, Json], names: Names) -> Iterator[Drift]:
     declared = {attribute.yaml: value for attribute, value in one.settings()}
     for attribute in one.resource.attributes():
         field = attribute.field
@@ -66,24 +59,48 @@ def _settings(one: Instance, live: Mapping[str, Json]) -> Iterator[Drift]:
             continue
         said = declared.get(attribute.yaml)
         if said is not None or not field.computed:
-            yield from _compared(one.declaration.title, attribute, said, live)
+            found = get(live, attribute.api)
+            yield from _compared(one, attribute, said, names.told(one.kind, field, found) if field.by else found, live)
 
 
-def _compared(title: str, attribute: Attribute, said: Json, live: Mapping[str, Json]) -> Iterator[Drift]:
-    shape = attribute.shape
+def _compared(
+    one: Instance, attribute: Attribute, said: Json, found: Json, live: Mapping[str, Json]
+) -> Iterator[Drift]:
+    shape, title = attribute.shape, one.declaration.title
     if attribute.field.whole:
         wanted = shape.canon(said)
         for key, value in wanted.items():
             if key in live and live[key] != value:
                 yield Drift(title, f"{attribute.yaml}.{key}", value, live[key])
         return
-    found = get(live, attribute.api)
     if found is None and not attribute.field.yaml:
         return
     wanted = shape.canon(shape.zero if said is None else said)
     held = shape.canon(shape.zero if found is None else found)
     if wanted != held:
         yield Drift(title, attribute.yaml, said, found)
+
+
+class Names:
+    """What the server's ids are called in the YAML."""
+
+    def __init__(self, instances: Sequence[Instance], documents: Documents) -> None:
+        self._live = [(one, one.live(documents) or {}) for one in instances]
+        self._known: dict[tuple[str, str, str], dict[Json, str]] = {}
+
+    def told(self, kind: Kind, field: Field, value: Json) -> Json:
+        """The value with each id that belongs to a declared object as that object's name."""
+        key = (kind.name, field.names, field.by)
+        if key not in self._known:
+            self._known[key] = dict(self._pairs(kind, field))
+        known = self._known[key]
+        return [known.get(one, one) for one in value] if isinstance(value, list) else known.get(value, value)
+
+    def _pairs(self, kind: Kind, field: Field) -> Iterator[tuple[Json, str]]:
+        for one, live in self._live:
+            if one.is_named(kind, field.names):
+                api = next((known.api for known in one.resource.attributes() if known.terraform == field.by), field.by)
+                yield get(live, api), one.declaration.name or one.declaration.mount
 
 
 def lists(environment: Environment, mounts: Standing) -> dict[str, tuple[str, frozenset[str]]]:
@@ -93,14 +110,12 @@ def lists(environment: Environment, mounts: Standing) -> dict[str, tuple[str, fr
         stands = one.kind.mount is None or mounts.get((one.kind.family, one.mount)) == one.kind.type
         for kept in one.kind.objects if one.object is None else (one.object,):
             if kept.list and stands:
-                path = kept.list.format(mount=one.mount)
-                prefix = "/".join(
-                    part
-                    for part in (one.kind.family_path, one.mount, "" if kept.key == one.kind.name else kept.key)
-                    if part
-                )
+                inside, _, name = one.name.rpartition("/") if kept.nested else ("", "", one.name)
+                path = "/".join(part for part in (inside, kept.list.format(mount=one.mount)) if part)
+                key = "" if kept.key == one.kind.name else kept.key
+                prefix = "/".join(part for part in (one.kind.family_path, one.mount, key, inside) if part)
                 known = held.get(path, (prefix, kept.ignore))[1]
-                held[path] = (prefix, known | ({one.name} if one.object else set()))
+                held[path] = (prefix, known | ({name} if one.object else set()))
     return held
 
 
@@ -110,7 +125,7 @@ def undeclared(held: Mapping[str, tuple[str, frozenset[str]]], found: Mapping[st
         Drift(f"{prefix}/{name.rstrip('/')}", "", UNDECLARED, PRESENT)
         for path, (prefix, known) in held.items()
         for name in found[path]
-        if name.rstrip("/") not in known
+        if name.rstrip("/") not in known and not any(fnmatchcase(name, made) for made in known if "*" in made)
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog import CATALOG, RESOURCES, resources
+from orchestrator.catalog import CATALOG, RESOURCES
 from orchestrator.model import duration, seconds
 from orchestrator.terraform.provider.state import flatten, nothing, same
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from orchestrator.model import Attribute, Json
+    from orchestrator.model import Attribute, Json, Resource
 
 UNKNOWN_YET = "(known after apply)"
 HIDDEN = "(secret)"
@@ -64,13 +64,15 @@ def managed(plan: Mapping[str, Json]) -> int:
 
 
 def _changes(plan: Mapping[str, Json]) -> Iterator[Change]:
+    names = _Names(plan)
     for one in plan.get("resource_changes", []):
         change = one["change"]
         action = _ACTIONS.get(tuple(change["actions"]))
         if change.get("importing") and action != "replace":
             action = "adopt"
         if action:
-            yield Change(title(one), action, one["address"], tuple(_settings(one)), *_farewell(one, action))
+            settings = tuple(_settings(one, names))
+            yield Change(title(one), action, one["address"], settings, *_farewell(one, action))
 
 
 def _farewell(one: Mapping[str, Json], action: str) -> tuple[str, str, str]:
@@ -80,18 +82,44 @@ def _farewell(one: Mapping[str, Json], action: str) -> tuple[str, str, str]:
         return "", "", ""
     guarded = bool(resource.guard) and not before.get(resource.guard)
     guard = resource.guard if guarded else ""
-    return resource.leases.format_map(before), guard, resource.encloses.format_map(before)
+    encloses = resource.encloses.format_map(before)
+    return resource.leases.format_map(before), guard, encloses and one["index"]
+
+
+def _name(one: Mapping[str, Json]) -> str:
+    """The last word of its title: a mount's path, or an object's own name."""
+    place = _PLACES.get(_variant(one))
+    index = str(one["index"])
+    return index.rpartition("/")[2] if place and place.named and not place.system else index
 
 
 def title(one: Mapping[str, Json]) -> str:
     """How people name a resource: by its place in the YAML."""
-    place = _PLACES.get(one["type"])
+    place = _PLACES.get(_variant(one))
     if place is None or "index" not in one:
         return str(one["address"])
     mount, name = one["index"], ""
     if place.named and not place.system:
         mount, _, name = one["index"].rpartition("/")
+    mount, name = ("", mount) if place.system else (mount, name)
     return "/".join(part for part in (place.family, mount, place.key, name) if part)
+
+
+def _variant(one: Mapping[str, Json]) -> tuple[str, frozenset[tuple[str, str]]]:
+    """A resource's type, and by which constants it is told from others of that type."""
+    resource = RESOURCES.get(one["type"])
+    state = one.get("change", {}).get("after") or one.get("change", {}).get("before") or {}
+    return _told_by(resource.variant(_values(resource, state))) if resource else (one["type"], frozenset())
+
+
+def _values(resource: Resource, state: Mapping[str, Json]) -> Callable[[Attribute], Json]:
+    flat = flatten(resource, state)
+    return lambda attribute: flat[attribute.terraform]
+
+
+def _told_by(resource: Resource) -> tuple[str, frozenset[tuple[str, str]]]:
+    several = RESOURCES[resource.type].variants
+    return resource.type, frozenset((name, str(value)) for name, value in resource.constants.items() if several)
 
 
 @dataclass(frozen=True)
@@ -102,30 +130,56 @@ class _Place:
     named: bool = False
 
 
-def _places() -> Iterator[tuple[str, _Place]]:
+def _places() -> Iterator[tuple[tuple[str, frozenset[tuple[str, str]]], _Place]]:
     for kind in CATALOG.values():
-        for resource in resources(kind):
-            yield resource.type, _Place(kind.family_path, kind.family == "system")
+        if kind.mount:
+            yield _told_by(kind.mount), _Place(kind.family_path, system=False)
         for one in kind.objects:
             key = "" if one.key == kind.name else one.key
             for part in one.parts:
-                yield part.resource.type, _Place(kind.family_path, kind.family == "system", key, not one.single)
+                yield _told_by(part.resource), _Place(kind.family_path, kind.family == "system", key, not one.single)
 
 
 _PLACES = dict(_places())
 
 
-def _settings(one: Mapping[str, Json]) -> Iterator[Setting]:
-    resource = RESOURCES.get(one["type"])
-    if resource is None:
-        return
+class _Names:
+    """What the ids in a plan are called in the YAML."""
+
+    def __init__(self, plan: Mapping[str, Json]) -> None:
+        self._plan = plan
+        self._known: dict[str, dict[Json, str]] = {}
+
+    def told(self, attribute: Attribute, value: Json) -> Json:
+        if not attribute.field.by or value is None:
+            return value
+        known = self._of(attribute.field.by)
+        return [known.get(one, one) for one in value] if isinstance(value, list) else known.get(value, value)
+
+    def _of(self, taken: str) -> dict[Json, str]:
+        if taken not in self._known:
+            self._known[taken] = {
+                state[taken]: _name(one)
+                for one in self._plan.get("resource_changes", [])
+                for state in (one["change"]["before"], one["change"]["after"])
+                if state and isinstance(state.get(taken), str) and "index" in one
+            }
+        return self._known[taken]
+
+
+def _settings(one: Mapping[str, Json], names: _Names) -> Iterator[Setting]:
+    union = RESOURCES.get(one["type"])
     change = one["change"]
+    if union is None or change["after"] is None:
+        return
+    resource = union.variant(_values(union, change["after"]))
     before, after = flatten(resource, change["before"]), flatten(resource, change["after"])
     unknown = flatten(resource, _marks(change.get("after_unknown")))
     for attribute in resource.attributes():
-        if attribute.field.output or (change["after"] is None):
+        if attribute.field.output:
             continue
-        yield from _setting(attribute, before, after, unknown)
+        for found in _setting(attribute, before, after, unknown):
+            yield replace(found, before=names.told(attribute, found.before), after=names.told(attribute, found.after))
 
 
 def _marks(value: Json) -> Mapping[str, Json]:

@@ -7,29 +7,47 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.catalog import RESOURCES, named
+from orchestrator.instances import label
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.instances import Instance
-    from orchestrator.model import Json, Resource
+    from orchestrator.model import Attribute, Json, Resource
 
 
-def render(instances: Sequence[Instance], adopted: Iterable[Instance] = ()) -> dict[str, Json]:
+def render(instances: Sequence[Instance], adopted: Iterable[tuple[Instance, str]] = ()) -> dict[str, Json]:
     """The document `rendered.tf.json`: variables for secrets, values by type and key, resources over them."""
-    by_type: dict[str, list[Instance]] = defaultdict(list)
+    grouped: dict[tuple[str, int], list[Instance]] = defaultdict(list)
     for instance in instances:
-        by_type[instance.resource.type].append(instance)
-    mounts = _mount_types(instances)
-    tables = {name: _table(same) for name, same in by_type.items()}
-    blocks = {name: _Block(same, tables[name], mounts, by_type.keys()) for name, same in by_type.items()}
+        grouped[instance.resource.type, instance.tier].append(instance)
+    mounts, types = _mount_types(instances), {name for name, _ in grouped}
+    blocks = [_Block(same, _table(same), mounts, types) for same in grouped.values()]
+    resources: dict[str, dict[str, Json]] = defaultdict(dict)
+    for block in blocks:
+        resources[block.resource.type][label(block.same[0].tier)] = block.body()
     secrets = secret_keys(instances)
     document = {
         "variable": {variable(key): {"type": "string", "ephemeral": True, "sensitive": True} for key in secrets},
-        "locals": {**tables, "secrets": {key: f"${{var.{variable(key)}}}" for key in secrets}},
-        "resource": {name: {"this": block.body()} for name, block in blocks.items()},
-        "import": [{"to": one.address, "id": _literal(one.import_id)} for one in adopted],
+        "locals": {
+            **{block.local: block.table for block in blocks},
+            **dict(_of_mounts(blocks, mounts)),
+            "secrets": {key: f"${{var.{variable(key)}}}" for key in secrets},
+        },
+        "resource": dict(resources),
+        "import": [{"to": one.address, "id": _literal(id_)} for one, id_ in adopted],
     }
     return {key: part for key, part in document.items() if part}
+
+
+def _of_mounts(blocks: Iterable[_Block], mounts: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
+    """What settings take of the auth mounts they name, whatever resource type stands behind each."""
+    types = sorted({type_ for (family, _), type_ in mounts.items() if family == "auth"})
+    for taken in sorted({field.by for block in blocks for field in block.resource.fields.values()} - {""}):
+        if any(field.names == "auth" and field.by == taken for one in blocks for field in one.resource.fields.values()):
+            maps = ", ".join(f"{{ for key, one in {type_}.this : key => one.{taken} }}" for type_ in types)
+            yield f"auth_{taken}", f"${{merge({maps})}}" if maps else "${{}}"
 
 
 def secret_keys(instances: Iterable[Instance]) -> list[str]:
@@ -51,6 +69,8 @@ def _table(same: Sequence[Instance]) -> dict[str, dict[str, Json]]:
 def _row(instance: Instance) -> dict[str, Json]:
     resource = instance.resource
     row = {name: _literal(instance.names[name]) for name in (resource.mount, resource.name) if name}
+    if instance.inside:
+        row["namespace"] = _literal(instance.inside)
     for attribute, value in instance.settings():
         if not attribute.field.secret:
             row[_column(attribute.terraform)] = _literal(attribute.shape.render(value))
@@ -99,13 +119,21 @@ class _Block:
 
     @property
     def resource(self) -> Resource:
-        return self.same[0].resource
+        return RESOURCES[self.same[0].resource.type]
+
+    @property
+    def local(self) -> str:
+        """The name of the local value with its rows."""
+        tier = self.same[0].tier
+        return f"{self.resource.type}_{tier}" if tier else self.resource.type
 
     def body(self) -> dict[str, Json]:
         dynamic = dict(self._dynamic())
-        after = [f"{name}.this" for name in self.resource.after if name in self.present]
+        tier = self.same[0].tier
+        below = [f"{self.resource.type}.{label(tier - 1)}"] if tier else []
+        after = [*(f"{name}.this" for name in self.resource.after if name in self.present), *below]
         return {
-            "for_each": f"${{local.{self.resource.type}}}",
+            "for_each": f"${{local.{self.local}}}",
             **dict(self._identity()),
             **{name: f"${{{value}}}" for name, value in self._members("")},
             **dict(self._objects()),
@@ -120,6 +148,8 @@ class _Block:
         one, resource = self.same[0], self.resource
         if resource.name:
             yield resource.name, f"${{each.value.{resource.name}}}"
+        if self._used("namespace"):
+            yield "namespace", "${each.value.namespace}"
         if resource.mount and one.declaration.object is None:
             yield resource.mount, f"${{each.value.{resource.mount}}}"
         elif resource.mount:
@@ -139,9 +169,32 @@ class _Block:
             elif self._used(attribute.terraform):
                 column = f"each.value.{_column(attribute.terraform)}"
                 secret = attribute.field.secret
-                yield leaf, f"{column} == null ? null : local.secrets[{column}]" if secret else column
+                taken = f"local.secrets[{column}]" if secret else self._taken(attribute, column)
+                yield leaf, column if taken == column else f"{column} == null ? null : {taken}"
                 if secret:
                     yield f"{leaf}_version", f"each.value.{_column(attribute.version)}"
+
+    def _taken(self, attribute: Attribute, column: str) -> str:
+        """What a setting says, with each name in it as what the named object has: its id."""
+        field, known = attribute.field, self._named(attribute)
+        if not known:
+            return column
+        if not isinstance(field.shape.cty, list):
+            return known.format(column)
+        open_ = any("*" in (row.get(_column(attribute.terraform)) or ()) for row in self.table.values())
+        one = f'one == "*" ? one : {known.format("one")}' if open_ else known.format("one")
+        return f"[for one in {column} : {one}]"
+
+    def _named(self, attribute: Attribute) -> str:
+        """The expression for one name, with `{}` in its place; empty where a name is what Terraform takes."""
+        field = attribute.field
+        if field.by and field.names == "auth":
+            return f"local.auth_{field.by}[{{}}]"
+        one = self.same[0]
+        targets = {item.parts[0].resource.type for _, item in named(one.kind, field.names)} if field.by else set()
+        type_ = next(iter(targets & set(self.present)), "")
+        key = f'"${{{{each.value.{self.resource.mount}}}}}/${{{{{{}}}}}}"' if one.declaration.mount else "{}"
+        return f"{type_}.this[{key}].{field.by}" if type_ else ""
 
     def _given(self, group: str) -> str:
         """True where an object sets anything in the group."""

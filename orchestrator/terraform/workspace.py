@@ -57,7 +57,7 @@ def locked(context: Context) -> Iterator[None]:
         yield
 
 
-def write(context: Context, rendered: Iterable[Instance], adopted: Iterable[Instance] = ()) -> None:
+def write(context: Context, rendered: Iterable[Instance], adopted: Iterable[tuple[Instance, str]] = ()) -> None:
     """The hand-written files, the backend, and what the YAML renders to; nothing of an older run."""
     place = folder(context)
     for old in (*place.glob("*.tf"), *place.glob("*.tf.json")):

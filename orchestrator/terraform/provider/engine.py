@@ -146,7 +146,7 @@ def plan(resource: Resource, prior: Flat | None, config: Flat) -> Planned:
         planned[resource.mount] = _mount_default(resource, config)
     if resource.has_id:
         planned["id"] = prior["id"] if prior else UNKNOWN
-    for attribute in resource.attributes():
+    for attribute in resource.variant(lambda one: config[one.terraform]).attributes():
         planned[attribute.terraform] = _planned(attribute, prior, config)
         if attribute.field.secret:
             planned[attribute.version] = config[attribute.version]
@@ -181,7 +181,7 @@ def _replaced(resource: Resource, prior: Flat, planned: Flat) -> Iterator[tuple[
         if prior[name] != planned[name]:
             yield (name,)
     for attribute in resource.attributes():
-        before, after = prior[attribute.terraform], planned[attribute.terraform]
+        before, after = prior[attribute.terraform], planned.get(attribute.terraform)
         settled = same(attribute.shape, before, after) or (
             nothing(attribute.shape, before) and nothing(attribute.shape, after)
         )

@@ -60,11 +60,16 @@ class LiveObject:
 
     def _merged(self, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Flat:
         flat = dict(self.flat)
-        for attribute in self.resource.attributes():
+        for attribute in self._variant(document).attributes():
             flat[attribute.terraform] = _seen(attribute, flat[attribute.terraform], document, reply)
         if self.resource.has_id and not (isinstance(flat["id"], str) and flat["id"]):
-            flat["id"] = LiveObject(self.resource, flat, self.api)._path(self.resource.identity)  # noqa: SLF001
+            names = {name: value for name, value in {**reply, **flat}.items() if isinstance(value, str)}
+            flat["id"] = self.resource.identity.format_map({"made_up": str(uuid.uuid4()), **names})
         return flat
+
+    def _variant(self, document: Mapping[str, Json]) -> Resource:
+        """Which of its type's variants it is, by what Terraform knows, else by what the server holds."""
+        return self.resource.variant(lambda one: self.flat[one.terraform] or get(document, one.api))
 
     def apply(self, before: Flat | None, secrets: Flat) -> dict[str, Json]:
         """The object after its writes. One that failed halfway is not noted: the next plan finds and adopts it."""
@@ -104,7 +109,7 @@ class LiveObject:
             body[attribute.key] = (
                 _patch(before[attribute.terraform], sent) if before and write.method == "PATCH" else sent
             )
-        return body if changed and (body or write.always) else None
+        return {**write.data, **body} if changed and (body or write.always) else None
 
     def _value(self, attribute: Attribute, before: Flat | None, secrets: Flat) -> tuple[Json, bool]:
         """What to send of a setting, and whether it is news to the server; nothing set is sent as its zero."""
@@ -122,7 +127,7 @@ class LiveObject:
 
     def _carried(self, write: Write) -> Iterator[Attribute]:
         in_path = set(re.findall(r"\{(\w+)\}", write.path))
-        for attribute in self.resource.attributes():
+        for attribute in self._variant({}).attributes():
             chosen = attribute.key in write.keys if write.keys else attribute.terraform not in in_path
             if chosen and not attribute.field.output:
                 yield attribute
@@ -131,7 +136,7 @@ class LiveObject:
         if self.resource.kept or self._skips("delete"):
             return
         write = self.resource.delete or Write(self.resource.path, method="DELETE")
-        body = {key: self.flat[key] for key in write.keys} or None
+        body = {**write.data, **{key: self.flat[key] for key in write.keys}} or None
         try:
             answer = self.api.call(write.method, self._path(write.path), body, self._namespace)
         except ApiError as error:
