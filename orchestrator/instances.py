@@ -38,7 +38,12 @@ class Instance:
 
     @property
     def address(self) -> str:
-        return f'{self.resource.type}.{label(self.tier)}["{self.key}"]'
+        return f'{self.resource.type}.{self.block}["{self.key}"]'
+
+    @property
+    def block(self) -> str:
+        """The name of the Terraform block that it is in."""
+        return self.part.block or label(self.tier)
 
     @property
     def path(self) -> str:
@@ -87,8 +92,8 @@ class Instance:
 
     def import_id(self, live: Mapping[str, Json]) -> str:
         """By what Terraform imports it; an id that the server made is in its live document."""
-        known = {name: value for name, value in live.items() if isinstance(value, str)}
-        return (self.resource.import_id or self.resource.identity).format_map({**known, **self.names})
+        known = {**live, **{one.terraform: get(live, one.api) for one in self.resource.attributes()}, **self.names}
+        return (self.resource.import_id or self.resource.identity).format_map(known)
 
     def is_named(self, kind: Kind, names: str) -> bool:
         """Whether it is what a setting of that kind may name: any auth mount, or objects by the catalogue's word."""
@@ -168,11 +173,11 @@ def _instance(declaration: Declaration, one: Object, part: Part) -> Instance:
     resource = part.resource
     on = str(get(declaration.spec, part.mount)) if part.mount else declaration.mount
     names = {name: text for name, text in ((resource.mount, on), (resource.name, declaration.name)) if name}
-    names |= {name: str(value) for name, value in resource.constants.items()}
+    names |= {"object": declaration.name, **{name: str(value) for name, value in resource.constants.items()}}
     key = "/".join(word for word in (declaration.mount, "" if one.single else declaration.name) if word)
     if one.nested:
         return _nested(Instance(part, key, declaration, names, resource.constants))
-    return Instance(part, key, declaration, {**_scalars(declaration.spec), **names}, resource.constants)
+    return Instance(part, key, declaration, {**_scalars(declaration.spec, resource), **names}, resource.constants)
 
 
 def _nested(one: Instance) -> Instance:
@@ -181,5 +186,7 @@ def _nested(one: Instance) -> Instance:
     return replace(one, names=names, tier=one.declaration.name.count("/"))
 
 
-def _scalars(spec: Spec) -> dict[str, str]:
-    return {name: value for name, value in spec.items() if isinstance(value, str)}
+def _scalars(spec: Spec, resource: Resource) -> dict[str, str]:
+    """The settings that are texts, by their own names and by Terraform's."""
+    said = {**spec, **{one.terraform: spec.get(one.yaml) for one in resource.attributes()}}
+    return {name: value for name, value in said.items() if isinstance(value, str)}

@@ -187,6 +187,7 @@ class Field:
     by: str = ""  # the attribute of what it names that Terraform and the API take in place of the name: an id
     only: Mapping[str, Json] = field(default_factory=dict)  # has a default only beside these values of other settings
     limit: Limit | None = None
+    own: bool = False  # where nothing is said the server has its own, and that is no drift
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -226,7 +227,8 @@ class Write:
     on: tuple[str, ...] = ("create", "update")
     method: str = "POST"
     always: bool = False  # sent even when it carries nothing
-    data: Mapping[str, Json] = field(default_factory=dict)  # what it carries besides, always the same
+    data: Mapping[str, Json] = field(default_factory=dict)  # what it carries besides; texts are templates
+    form: Callable[[dict[str, Json]], dict[str, Json]] | None = None  # makes of the settings what the API wants
 
 
 @dataclass(frozen=True)
@@ -255,6 +257,7 @@ class Resource:
     fields: Fields
     mount: str = ""  # the attribute that names the mount
     name: str = ""  # the attribute that names the object
+    named: str = "required"  # "computed": the provider would make up a name where none is given
     mount_default: str = ""
     version: int = 0
     id: str = ""
@@ -273,6 +276,7 @@ class Resource:
     adopt: str = "import"
     after: tuple[str, ...] = ()  # resource types that must stand first
     constants: Mapping[str, Json] = field(default_factory=dict)
+    item: str = ""  # it is one item of this list, which stands at its path
     unless: Mapping[str, str] = field(default_factory=dict)  # "read" or "delete": the flag that leaves it out
     groups: Mapping[str, str] = field(default_factory=dict)  # dotted names' parents: "block" or "attribute"
     variants: tuple[Resource, ...] = ()  # the resources of one type, each told by its constants, that this one unites
@@ -308,6 +312,7 @@ class Part:
     links: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     mount: str = ""  # the YAML setting that names another mount to stand on
     when: str = ""  # the YAML setting without which there is none
+    block: str = ""  # the Terraform block of its own that it is in, where several objects have parts of one type
 
 
 @dataclass(frozen=True)

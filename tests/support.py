@@ -22,12 +22,14 @@ STATIC_ACCOUNT = "orders_owner"
 POLICY = 'path "apps/data/payments/*" {\n  capabilities = ["read"]\n}\n'
 
 
-def everything(prefix: str, running: Stack, *, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+def everything(
+    prefix: str, running: Stack, *, without: frozenset[str] = frozenset(), namespace: str = ""
+) -> dict[str, Any]:
     """An environment that declares the example of every kind the server has, on mounts that begin with the prefix."""
-    document: dict[str, Any] = {}
+    document: dict[str, Any] = {"namespace": namespace} if namespace else {}
     cluster = Cluster("test", running.server, running.version)
     for kind in CATALOG.values():
-        if kind.name in without or kind.name == "policies" or lacks(kind.absent, cluster):
+        if kind.name in without or kind.name == "policies" or lacks(kind.absent, cluster) or (namespace and kind.root):
             continue
         example = copy.deepcopy(dict(kind.example))
         for one in kind.objects:

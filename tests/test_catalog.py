@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ OTHER: dict[str, Callable[[Any], Any]] = {
     "data": lambda _: '{"rate": 999}',
     "creation_statements": lambda value: value[:1],
     "key_usage": lambda _: ["DigitalSignature"],
+    "template": lambda _: '{"stranger": {{identity.entity.id}}}',
+    "issuer_host": lambda _: "stranger.example.org",
     "cn_validations": lambda _: ["hostname"],
 }
 FIXED = {
@@ -151,18 +154,20 @@ def _instances(applied: Applied, type_name: str) -> list[Instance]:
 
 def _state(applied: Applied, one: Instance) -> dict[str, Any]:
     """The object as Terraform knows it."""
-    live = one.live({path: applied.api.read(path, gone=gone) for path, gone in one.reads.items()}) or {}
+    live = one.live(_documents(applied, [one])) or {}
     resource = RESOURCES[one.resource.type]
     flat = flatten(resource, applied.provider.import_(resource.type, one.import_id(live))[0])
-    declared = {attribute.terraform: attribute.shape.render(value) for attribute, value in one.settings()}
+    declared = {it.terraform: it.shape.render(value) for it, value in one.settings() if not it.field.by}
     read = applied.provider.read(resource.type, nest(resource, {**flat, **declared}))
     assert read is not None
     return dict(read)
 
 
 def _other(attribute: model.Attribute, value: Any) -> Any:  # noqa: ANN401 - any setting's value
-    """Another valid value of the same shape."""
+    """Another valid value of the same shape; of what names other objects, one fewer."""
     words = attribute.shape.schema.get("enum")
+    if attribute.field.names not in ("", "policy"):
+        return value[:-1]
     if attribute.key in OTHER:
         return OTHER[attribute.key](value)
     if words:
@@ -184,6 +189,12 @@ def _another(value: Any) -> Any:  # noqa: ANN401 - any setting's value
 
 def _changeable(one: Instance) -> list[model.Attribute]:
     declared = {attribute.yaml for attribute, _ in one.settings()}
+    found = "".join(one.resource.found.match.values()) if one.resource.found else ""
+    names = set(re.findall(r"{(\w+)}", found)) | {
+        attribute.terraform
+        for attribute in one.resource.attributes()
+        if attribute.field.names not in ("", "policy") and isinstance(attribute.shape.cty, str)
+    }
     return [
         attribute
         for attribute in one.resource.attributes()
@@ -192,6 +203,7 @@ def _changeable(one: Instance) -> list[model.Attribute]:
         and attribute.field.readable
         and not (attribute.field.secret or attribute.field.replace or attribute.field.output)
         and attribute.key not in FIXED
+        and attribute.terraform not in names
     ]
 
 
@@ -217,8 +229,21 @@ def test_each_setting_changed_behind_our_back_is_one_drift(type_name: str, appli
 
 
 def _of(applied: Applied, one: Instance) -> list[Drift]:
-    documents = {path: applied.api.read(path, gone=gone) for path, gone in compare.paths([one]).items()}
-    return compare.drift([one], documents)
+    fields = one.declaration.object.fields if one.declaration.object else {}
+    words = {field.names for field in fields.values() if field.by}
+    named = [it for it in applied.instances if it is not one and any(it.is_named(one.kind, word) for word in words)]
+    found = compare.drift([one, *named], _documents(applied, [one, *named]))
+    return [it for it in found if it.title == one.declaration.title]
+
+
+def _documents(applied: Applied, several: list[Instance]) -> dict[str, Mapping[str, Any] | None]:
+    """What the server holds of them, and of what is beside them in a list."""
+    return {
+        path: applied.api.call("LIST", path.rstrip("/"), None)
+        if path.endswith("/")
+        else applied.api.read(path, gone=gone)
+        for path, gone in compare.paths(several).items()
+    }
 
 
 STRANGERS = sorted(
@@ -227,7 +252,7 @@ STRANGERS = sorted(
         for kind in CATALOG.values()
         for declared in kind.objects
         if declared.list and not declared.single
-        for part in declared.parts
+        for part in declared.parts[:1]
     }
 )
 

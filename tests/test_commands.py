@@ -361,11 +361,16 @@ def _kill(leader: int, *, everything: bool) -> None:
 
 
 def test_killed_at_any_moment_the_next_apply_ends_clean(
-    stack: Stack, api: Api, tmp_path: Path, request: pytest.FixtureRequest
+    stack: Stack,
+    api: Api,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    namespaces: None,  # noqa: ARG001
 ) -> None:
     """Twenty applies of everything, killed with all their children at a random moment, each time a little later."""
     word = prefix(request)
-    document = everything(word, stack)
+    api.call("POST", f"sys/namespaces/{word}", {})
+    document = everything(word, stack, namespace=word)
     document["passthrough"] = {}
     del document["secrets"][f"{word}-database"]["static_roles"]
     document["secrets"][f"{word}-database"]["postgresql"]["orders"]["allowed_roles"] = ["orders-read"]

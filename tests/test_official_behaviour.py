@@ -47,6 +47,15 @@ NEEDS_MORE = {  # what a recording stands on, beside its mount
     "vault_generic_endpoint#write_fields": "fields of an answer, which nothing here renders",
     "vault_database_secret_backend_role#arguments_removed": "a connection",
     "vault_mount#move": "a second apply",
+    "vault_identity_entity_alias": "an entity and a mount",
+    "vault_identity_group": "an entity",
+    "vault_identity_group_alias": "a group and a mount",
+    "vault_identity_mfa_login_enforcement": "a method and a mount",
+    "vault_identity_oidc_assignment": "an entity and a group",
+    "vault_identity_oidc_client": "a key",
+    "vault_identity_oidc_provider": "a scope",
+    "vault_identity_oidc_role": "a key",
+    "vault_identity_oidc": "the server that it was recorded on, whose address is the id",
     "vault_mount#trailing_slash": "a path that the configuration refuses",
 }
 OURS = sorted(

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.catalog.approle import APPROLE
 from orchestrator.catalog.database import DATABASE
+from orchestrator.catalog.identity import IDENTITY
+from orchestrator.catalog.identity_mfa import IDENTITY_MFA
+from orchestrator.catalog.identity_oidc import IDENTITY_OIDC
 from orchestrator.catalog.jwt import JWT
 from orchestrator.catalog.kv import KV_V1, KV_V2
 from orchestrator.catalog.pki import PKI
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from orchestrator.model import Kind, Object, Resource
 
-SYSTEM = {kind.name: kind for kind in (POLICIES, NAMESPACES, PASSTHROUGH)}
+SYSTEM = {kind.name: kind for kind in (POLICIES, NAMESPACES, IDENTITY, IDENTITY_OIDC, IDENTITY_MFA, PASSTHROUGH)}
 AUTH = {kind.name: kind for kind in (APPROLE, JWT, USERPASS)}
 SECRETS = {kind.name: kind for kind in (DATABASE, KV_V1, KV_V2, PKI, SSH, TRANSIT)}
 FAMILIES = {"system": SYSTEM, "auth": AUTH, "secrets": SECRETS}

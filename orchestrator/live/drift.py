@@ -58,7 +58,7 @@ def _settings(one: Instance, live: Mapping[str, Json], names: Names) -> Iterator
         if field.secret or field.output or not field.readable:
             continue
         said = declared.get(attribute.yaml)
-        if said is not None or not field.computed:
+        if said is not None or not (field.computed or field.own):
             found = get(live, attribute.api)
             yield from _compared(one, attribute, said, names.told(one.kind, field, found) if field.by else found, live)
 

@@ -50,8 +50,10 @@ class Wire:
     session: requests.Session = field(repr=False)
 
     def read(self, path: str, gone: tuple[str, ...] = ()) -> Mapping[str, Json] | None:
-        reply = self._patiently("GET", path, _is_transient)
-        return None if _is_absent(reply, gone) else self._answer("GET", path, reply).data
+        """What stands at a path; of one that ends in `/`, its list with all that the server tells of its items."""
+        method, path = ("LIST", path.rstrip("/")) if path.endswith("/") else ("GET", path)
+        reply = self._patiently(method, path, _is_transient)
+        return None if _is_absent(reply, gone) else self._answer(method, path, reply).data
 
     def list(self, path: str) -> tuple[str, ...]:
         reply = self._patiently("LIST", path, _is_transient)

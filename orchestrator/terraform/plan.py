@@ -102,7 +102,8 @@ def title(one: Mapping[str, Json]) -> str:
     if place.named and not place.system:
         mount, _, name = one["index"].rpartition("/")
     mount, name = ("", mount) if place.system else (mount, name)
-    return "/".join(part for part in (place.family, mount, place.key, name) if part)
+    key = place.key if str(one.get("name", "this")).startswith("this") else one["name"]
+    return "/".join(part for part in (place.family, mount, key, name) if part)
 
 
 def _variant(one: Mapping[str, Json]) -> tuple[str, frozenset[tuple[str, str]]]:

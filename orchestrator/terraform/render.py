@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 def render(instances: Sequence[Instance], adopted: Iterable[tuple[Instance, str]] = ()) -> dict[str, Json]:
     """The document `rendered.tf.json`: variables for secrets, values by type and key, resources over them."""
-    grouped: dict[tuple[str, int], list[Instance]] = defaultdict(list)
+    grouped: dict[tuple[str, str], list[Instance]] = defaultdict(list)
     for instance in instances:
-        grouped[instance.resource.type, instance.tier].append(instance)
+        grouped[instance.resource.type, instance.block].append(instance)
     mounts, types = _mount_types(instances), {name for name, _ in grouped}
     blocks = [_Block(same, _table(same), mounts, types) for same in grouped.values()]
     resources: dict[str, dict[str, Json]] = defaultdict(dict)
     for block in blocks:
-        resources[block.resource.type][label(block.same[0].tier)] = block.body()
+        resources[block.resource.type][block.same[0].block] = block.body()
     secrets = secret_keys(instances)
     document = {
         "variable": {variable(key): {"type": "string", "ephemeral": True, "sensitive": True} for key in secrets},
@@ -124,8 +124,8 @@ class _Block:
     @property
     def local(self) -> str:
         """The name of the local value with its rows."""
-        tier = self.same[0].tier
-        return f"{self.resource.type}_{tier}" if tier else self.resource.type
+        name = self.same[0].block
+        return self.resource.type if name == label(0) else f"{self.resource.type}_{name}"
 
     def body(self) -> dict[str, Json]:
         dynamic = dict(self._dynamic())

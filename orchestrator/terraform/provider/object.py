@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 import uuid
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from orchestrator.terraform.provider.state import Flat, nest, nothing, same, ste
 from orchestrator.terraform.provider.values import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from orchestrator.model import Attribute
 
 _GONE_WITHIN = 60.0
+_LISTS = threading.Lock()
 
 
 def diagnosed(resource: Resource, error: ApiError) -> Diagnosed:
@@ -38,8 +40,7 @@ class LiveObject:
     api: Api
 
     def _path(self, template: str) -> str:
-        names = {name: value for name, value in self.flat.items() if isinstance(value, str)}
-        return template.format_map({"made_up": str(uuid.uuid4()), **names})
+        return template.format_map({"made_up": str(uuid.uuid4()), **_texts(self.flat)})
 
     @property
     def _namespace(self) -> str:
@@ -50,6 +51,8 @@ class LiveObject:
 
     def read(self, reply: Mapping[str, Json] | None = None) -> Flat | None:
         """What the server holds, in the form that Terraform knows; None when it is gone."""
+        if self.resource.item:
+            return self._merged({}, {}) if self._item in self._items() else None
         document: dict[str, Json] = {}
         for position, template in enumerate(() if self._skips("read") else self.resource.read_paths):
             found = self.api.read(self._path(template), self._namespace, self.resource.gone)
@@ -63,18 +66,38 @@ class LiveObject:
         for attribute in self._variant(document).attributes():
             flat[attribute.terraform] = _seen(attribute, flat[attribute.terraform], document, reply)
         if self.resource.has_id and not (isinstance(flat["id"], str) and flat["id"]):
-            names = {name: value for name, value in {**reply, **flat}.items() if isinstance(value, str)}
-            flat["id"] = self.resource.identity.format_map({"made_up": str(uuid.uuid4()), **names})
+            made_up = {"made_up": str(uuid.uuid4()), "address": self.api.address}
+            flat["id"] = self.resource.identity.format_map(made_up | _texts(reply) | _texts(flat))
         return flat
 
     def _variant(self, document: Mapping[str, Json]) -> Resource:
         """Which of its type's variants it is, by what Terraform knows, else by what the server holds."""
         return self.resource.variant(lambda one: self.flat[one.terraform] or get(document, one.api))
 
+    @property
+    def _item(self) -> Json:
+        """Its value in the list whose item it is: the setting that is not in the path."""
+        return next(self.flat[one.terraform] for one in self._carried(Write(self.resource.path)))
+
+    def _items(self) -> list[Json]:
+        found = self.api.read(self._path(self.resource.path), self._namespace, self.resource.gone) or {}
+        return list(found.get(self.resource.item) or ())
+
+    def _put(self, change: Callable[[list[Json]], list[Json]]) -> None:
+        """The list with this item in it or out of it; one list is changed by one request at a time."""
+        path = self._path(self.resource.path)
+        with _LISTS:
+            items = self._items()
+            wanted = change(items)
+            if wanted != items:
+                self.api.call("POST", path, {self.resource.item: wanted}, self._namespace)
+
     def apply(self, before: Flat | None, secrets: Flat) -> dict[str, Json]:
         """The object after its writes. One that failed halfway is not noted: the next plan finds and adopts it."""
         reply: dict[str, Json] = {}
         try:
+            if self.resource.item:
+                self._put(lambda items: [*(one for one in items if one != self._item), self._item])
             for write in self.resource.writes:
                 body = self._body(write, before, secrets)
                 if body is not None:
@@ -109,7 +132,12 @@ class LiveObject:
             body[attribute.key] = (
                 _patch(before[attribute.terraform], sent) if before and write.method == "PATCH" else sent
             )
-        return {**write.data, **body} if changed and (body or write.always) else None
+        body = write.form(body) if write.form else body
+        return {**self._fixed(write), **body} if changed and (body or write.always) else None
+
+    def _fixed(self, write: Write) -> dict[str, Json]:
+        """What a request carries whatever the settings are."""
+        return {key: self._path(value) if isinstance(value, str) else value for key, value in write.data.items()}
 
     def _value(self, attribute: Attribute, before: Flat | None, secrets: Flat) -> tuple[Json, bool]:
         """What to send of a setting, and whether it is news to the server; nothing set is sent as its zero."""
@@ -135,8 +163,11 @@ class LiveObject:
     def delete(self) -> None:
         if self.resource.kept or self._skips("delete"):
             return
+        if self.resource.item:
+            self._put(lambda items: [one for one in items if one != self._item])
+            return
         write = self.resource.delete or Write(self.resource.path, method="DELETE")
-        body = {**write.data, **{key: self.flat[key] for key in write.keys}} or None
+        body = {**self._fixed(write), **{key: self.flat[key] for key in write.keys}} or None
         try:
             answer = self.api.call(write.method, self._path(write.path), body, self._namespace)
         except ApiError as error:
@@ -153,6 +184,10 @@ class LiveObject:
             if time.monotonic() > deadline:
                 raise ApiError(0, "DELETE", path, (f"it is still there after {_GONE_WITHIN:.0f} s",))
             time.sleep(0.05)
+
+
+def _texts(values: Mapping[str, Json]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
 def _patch(before: Json, after: Json) -> Json:

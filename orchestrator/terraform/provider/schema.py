@@ -53,7 +53,8 @@ def _identity(resource: model.Resource) -> Iterator[Attribute]:
         computed = resource.mount_default.startswith("{")
         yield Attribute(resource.mount, "string", required=given, optional=not given, computed=computed)
     if resource.name:
-        yield Attribute(resource.name, "string", required=True)
+        made_up = resource.named == "computed"
+        yield Attribute(resource.name, "string", required=not made_up, optional=made_up, computed=made_up)
 
 
 def _element(shape: model.Shape) -> Block:
