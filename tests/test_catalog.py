@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator import model
-from orchestrator.catalog import CATALOG, RESOURCES
+from orchestrator.catalog import CATALOG, FAMILIES, RESOURCES
 from orchestrator.commands.drift import drift
 from orchestrator.commands.plan import Asked, apply, plan
 from orchestrator.config.load import load
+from orchestrator.config.schema import in_yaml
 from orchestrator.instances import Instance, instances
 from orchestrator.live import drift as compare
 from orchestrator.live.drift import Drift
@@ -65,6 +66,9 @@ FIXED = {
 }
 
 
+MUST = {
+    "bound_audiences": "a role must be bound to something",
+}
 NO_DEFAULT = {
     "rotation_window": "the server's own, and only beside a schedule",
     "port": "only an OTP role has one",
@@ -292,6 +296,66 @@ def test_a_mount_that_nobody_declared_is_found(applied: Applied) -> None:
     applied.api.call("DELETE", "sys/mounts/c-stranger", None)
 
     assert Drift("secrets/c-stranger", "", compare.UNDECLARED, compare.PRESENT) in found
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_what_leaves_the_yaml_goes_back_to_the_servers_default(
+    stack: Stack, api: Api, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Little declared on a fresh server, then everything, then little again: each time nothing is left to change."""
+    api.call("POST", "sys/namespaces/little", {})
+    root = tmp_path_factory.mktemp("little")
+    full = everything("l", stack, namespace="little", without=frozenset({"passthrough"}))
+    little = {key: _little(key, section) for key, section in full.items()}
+    for document in (little, full, little):
+        environ = project(root, stack, "little", document)
+        asked = Asked(destroy=["all"], many=True, verify=False)
+        applied = apply(root, "little", environ, no_progress, no_question, asked)
+
+        assert applied.pending == ()
+        assert [one for one in drift(root, "little", environ).drifts if one.declared != compare.UNDECLARED] == []
+
+
+def _little(key: str, section: Any) -> Any:  # noqa: ANN401 - a part of the YAML
+    """A section with only those settings that must be written, or whose change makes another object."""
+    if key in ("auth", "secrets"):
+        return {path: _little_mount(FAMILIES[key][mount["type"]], mount) for path, mount in section.items()}
+    return _little_objects(FAMILIES["system"][key], section) if key in FAMILIES["system"] else section
+
+
+def _little_mount(kind: model.Kind, mount: dict[str, Any]) -> dict[str, Any]:
+    settings = {name: mount[name] for name in mount if name not in {one.key for one in kind.objects}}
+    kept = _must(settings, in_yaml(kind.mount.fields) if kind.mount else {}, kind.required)
+    return {"type": kind.name, **kept, **_little_objects(kind, mount)}
+
+
+def _little_objects(kind: model.Kind, section: dict[str, Any]) -> dict[str, Any]:
+    if kind.is_one:
+        section = {kind.name: section}
+    found: dict[str, Any] = {}
+    for one in kind.objects:
+        if one.key in section:
+            said, fields = section[one.key], in_yaml(one.fields)
+            each = {"": said} if one.single else said
+            kept = {name: _must(spec or {}, fields, one.required) for name, spec in each.items()}
+            found[one.key] = kept[""] if one.single else kept
+    return found[kind.name] if kind.is_one else found
+
+
+def _must(spec: dict[str, Any], fields: Mapping[str, model.Field], required: Sequence[str]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, field in fields.items():
+        value = model.get(spec, name)
+        fixed = (
+            field.replace
+            or field.secret
+            or field.required
+            or field.names
+            or name.rpartition(".")[2] in {**FIXED, **MUST}
+        )
+        if value is not None and (fixed or name in required or name.partition(".")[0] in required):
+            model.put(kept, name, value)
+    return kept
 
 
 def test_an_object_that_is_gone_is_found(applied: Applied) -> None:

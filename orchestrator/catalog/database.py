@@ -138,7 +138,9 @@ DATABASE = Kind(
                         fields={
                             "db_name": Field(TEXT, required=True, names="postgresql", replace=True),
                             "username": Field(TEXT, required=True, replace=True),
-                            "rotation_period": Field(SECONDS),
+                            "rotation_period": Field(
+                                SECONDS, default="24h", official=0, only={"rotation_schedule": None}
+                            ),
                             "rotation_schedule": Field(TEXT, absent=_NO_CRON),
                             "rotation_window": Field(SECONDS, absent=_NO_CRON),
                             "rotation_statements": Field(LIST),

@@ -151,7 +151,7 @@ PROVIDER = Resource(
     fields={
         "issuer_host": Field(replace(TEXT, canon=_host, render=_host), api="issuer", own=True, sent="issuer_host"),
         "https_enabled": Field(
-            replace(FLAG, canon=_secure, render=_secure), api="issuer", sent="https_enabled", default=True, own=True
+            replace(FLAG, canon=_secure, render=_secure, zero=True), api="issuer", sent="https_enabled", own=True
         ),
         "allowed_clients": Field(SET, "allowed_client_ids", "allowed_client_ids", names="clients", by="client_id"),
         "scopes_supported": Field(SET, names="scopes"),
@@ -184,7 +184,7 @@ IDENTITY_OIDC = Kind(
             required=("key",),
             parts=(Part(ROLE), Part(ALLOWED, {"allowed_client_id": (ROLE.type, "client_id")}, block="roles")),
         ),
-        Object(key="scopes", list="identity/oidc/scope", parts=(Part(SCOPE),)),
+        Object(key="scopes", list="identity/oidc/scope", required=("template",), parts=(Part(SCOPE),)),
         Object(
             key="assignments",
             list="identity/oidc/assignment",

@@ -133,7 +133,7 @@ class LiveObject:
                 _patch(before[attribute.terraform], sent) if before and write.method == "PATCH" else sent
             )
         body = write.form(body) if write.form else body
-        return {**self._fixed(write), **body} if changed and (body or write.always) else None
+        return {**self._fixed(write), **body} if changed and (body or write.data or write.always) else None
 
     def _fixed(self, write: Write) -> dict[str, Json]:
         """What a request carries whatever the settings are."""
@@ -211,7 +211,7 @@ def _seen(attribute: Attribute, known: Json, document: Mapping[str, Json], reply
     live = get(document, attribute.api) if field.readable else None
     if live is None and (field.output or known is UNKNOWN):
         live = reply.get(attribute.key)
-    if live is None:
+    if live is None or (field.own and known is None):
         return None if known is UNKNOWN else known
     if known is not UNKNOWN and (same(shape, known, live) or (nothing(shape, known) and nothing(shape, live))):
         return known
