@@ -53,7 +53,7 @@ def opened(root: Path, name: str, environ: Mapping[str, str], *, secrets: bool =
     session = connect(declared.cluster, declared.namespace, environ, root)
     try:
         declared = load(root, name, full)
-        every = instances(declared)
+        every = instances(declared, session.namespace)
         values = _resolved(every, full, root, session) if secrets else {}
         yield Context(root, declared, session, every, full, values)
     finally:

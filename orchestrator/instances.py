@@ -131,8 +131,11 @@ class Instance:
                 yield attribute, reference, 1 if version is None else version
 
 
-def instances(environment: Environment) -> tuple[Instance, ...]:
-    return tuple(one for declaration in _with_defaults(environment) for one in _of(declaration))
+def instances(environment: Environment, namespace: str | None = None) -> tuple[Instance, ...]:
+    """`namespace` is the one it lives in, as the server calls it: the environment's, unless that stands in another."""
+    place = environment.namespace if namespace is None else namespace
+    within = f"{place.strip('/')}/" if place else ""
+    return tuple(one for declaration in _with_defaults(environment) for one in _of(declaration, within))
 
 
 def _with_defaults(environment: Environment) -> Iterator[Declaration]:
@@ -151,13 +154,14 @@ def label(tier: int) -> str:
     return f"this_{tier}" if tier else "this"
 
 
-def _of(declaration: Declaration) -> Iterator[Instance]:
+def _of(declaration: Declaration, within: str) -> Iterator[Instance]:
     if declaration.object is None:
         yield _mount(declaration)
         return
     for part in declaration.object.parts:
         if not part.when or get(declaration.spec, part.when) is not None:
-            yield _instance(declaration, declaration.object, part)
+            one = _instance(declaration, declaration.object, part)
+            yield replace(one, names={**one.names, "within": within}) if part.resource.found else one
 
 
 def _mount(declaration: Declaration) -> Instance:

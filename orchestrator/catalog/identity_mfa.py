@@ -16,7 +16,9 @@ TOTP_METHOD = Resource(
     type="vault_identity_mfa_totp",
     path=_TOTP,
     id="{method_id}",
-    found=Found("identity/mfa/method/totp/", "key_info", {"issuer": "{issuer}"}),
+    found=Found(  # the list has those of the namespaces above, too
+        "identity/mfa/method/totp/", "key_info", {"issuer": "{issuer}", "namespace_path": "{within}"}
+    ),
     fields={
         "issuer": Field(TEXT, required=True),
         "algorithm": Field(choice("SHA1", "SHA256", "SHA512"), default="SHA1"),
