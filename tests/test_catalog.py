@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator import model
-from orchestrator.catalog import CATALOG, FAMILIES, RESOURCES
+from orchestrator.catalog import CATALOG, FAMILIES, RESOURCES, SYSTEM
 from orchestrator.commands.drift import drift
 from orchestrator.commands.plan import Asked, apply, plan
 from orchestrator.config.load import load
@@ -18,6 +18,7 @@ from orchestrator.config.schema import in_yaml
 from orchestrator.instances import Instance, instances
 from orchestrator.live import drift as compare
 from orchestrator.live.drift import Drift
+from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.engine import Offline
 from orchestrator.terraform.provider.state import flatten, nest
 from tests.support import everything, no_progress, no_question, project
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.local.stack import Stack
-    from orchestrator.terraform.provider.api import Api
 
 pytestmark = pytest.mark.server
 
@@ -296,6 +296,58 @@ def test_a_mount_that_nobody_declared_is_found(applied: Applied) -> None:
     applied.api.call("DELETE", "sys/mounts/c-stranger", None)
 
     assert Drift("secrets/c-stranger", "", compare.UNDECLARED, compare.PRESENT) in found
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_a_lost_state_is_found_again_and_what_leaves_the_yaml_is_gone(
+    stack: Stack, api: Api, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    api.call("POST", "sys/namespaces/lost", {})
+    root = tmp_path_factory.mktemp("lost")
+    environ = project(root, stack, "lost", everything("o", stack, namespace="lost", without=frozenset({"passthrough"})))
+    asked = Asked(destroy=["all"], many=True, verify=False)
+    apply(root, "lost", environ, no_progress, no_question, asked)
+    for state in (root / ".strongroom").rglob("terraform.tfstate*"):
+        if ".terraform" not in state.parts:
+            state.unlink()
+    found = apply(root, "lost", environ, no_progress, no_question, asked)
+
+    assert [one for one in found.plan.changes if one.destroys] == []
+    assert found.pending == ()
+    assert drift(root, "lost", environ).drifts == ()
+
+    project(root, stack, "lost", {"namespace": "lost"})
+    (root / "policies" / "payments-read.hcl").unlink()
+    apply(root, "lost", environ, no_progress, no_question, asked)
+    inside = Api(stack.address, stack.token, "lost")
+    left = {
+        **{path: inside.read(path) for path in ("sys/mounts", "sys/auth")},
+        **{
+            one.list: _listed(inside, one.list)
+            for kind in SYSTEM.values()
+            for one in kind.objects
+            if _is_ours(kind, one)
+        },
+    }
+    inside.close()
+
+    assert {path.rstrip("/") for path in left.pop("sys/mounts") or {}} == {"cubbyhole", "identity", "sys"}
+    assert {path.rstrip("/") for path in left.pop("sys/auth") or {}} == {"token"}
+    assert {path: names for path, names in left.items() if names} == {}
+
+
+def _is_ours(kind: model.Kind, one: model.Object) -> bool:
+    return bool(one.list) and not kind.root
+
+
+def _listed(api: Api, path: str) -> list[str]:
+    made = {name for kind in SYSTEM.values() for one in kind.objects if one.list == path for name in one.ignore}
+    try:
+        names: list[str] = api.call("LIST", path, None).get("keys") or []
+    except ApiError as error:
+        assert error.status == 404, path  # noqa: PT017 - any other refusal is no empty list
+        return []
+    return [name for name in names if name not in made]
 
 
 @pytest.mark.usefixtures("namespaces")

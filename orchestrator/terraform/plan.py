@@ -195,12 +195,16 @@ def _setting(
         old, new = before[attribute.version], after[attribute.version]
         if old != new and new is not None:
             yield Setting(attribute.yaml, None if old is None else HIDDEN, HIDDEN)
-    elif unknown[name] is True:
+    elif _is_unknown(unknown[name]):
         if not field.computed:
             yield Setting(attribute.yaml, _told(attribute, before[name]), UNKNOWN_YET)
     elif not (same(attribute.shape, before[name], after[name]) or _silent(attribute, before[name], after[name])):
         refused = field.lasting and before[name] is True
         yield Setting(attribute.yaml, _told(attribute, before[name]), _told(attribute, after[name]), refused)
+
+
+def _is_unknown(mark: Json) -> bool:
+    return mark is True or (isinstance(mark, list) and True in mark)
 
 
 def _told(attribute: Attribute, value: Json) -> Json:

@@ -93,13 +93,19 @@ class Offline:
         names = parse_id(resource, id_)
         if names is None:
             raise Diagnosed(f"{id_!r} is no id of {type_name}", f"It looks like {resource.identity}.")
-        state: Flat = {**names, "id": resource.identity.format_map(names)}
+        state: Flat = {**_fixed(resource), **names, "id": resource.identity.format_map(names)}
         return [nest(resource, {name: value for name, value in state.items() if name != "type"} | _typed(names))]
 
     def _object(self, resource: Resource, flat: Flat) -> LiveObject:
         if self._api is None:
             raise Diagnosed("The provider is not configured")
         return LiveObject(resource, flat, self._api)
+
+
+def _fixed(resource: Resource) -> Flat:
+    """What our configuration always says of such an object and the server does not tell."""
+    silent = {one.terraform for one in resource.attributes() if not one.field.readable}
+    return {name: value for name, value in resource.constants.items() if name in silent}
 
 
 def _typed(names: Mapping[str, str]) -> Flat:

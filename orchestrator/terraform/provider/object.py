@@ -63,6 +63,9 @@ class LiveObject:
 
     def _merged(self, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Flat:
         flat = dict(self.flat)
+        name = self.resource.name
+        if name and flat[name] is None:  # imported by an id that the server made
+            flat[name] = document.get(name)
         for attribute in self._variant(document).attributes():
             flat[attribute.terraform] = _seen(attribute, flat[attribute.terraform], document, reply)
         if self.resource.has_id and not (isinstance(flat["id"], str) and flat["id"]):
