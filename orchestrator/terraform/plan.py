@@ -103,7 +103,7 @@ def title(one: Mapping[str, Json]) -> str:
         mount, _, name = one["index"].rpartition("/")
     mount, name = ("", mount) if place.system else (mount, name)
     key = place.key if str(one.get("name", "this")).startswith("this") else one["name"]
-    return "/".join(part for part in (place.family, mount, key, name) if part)
+    return "/".join(part for part in (place.family, mount, key, name, place.setting) if part)
 
 
 def _variant(one: Mapping[str, Json]) -> tuple[str, frozenset[tuple[str, str]]]:
@@ -129,6 +129,7 @@ class _Place:
     system: bool
     key: str = ""
     named: bool = False
+    setting: str = ""  # the one that makes it, where it is but a part of an object
 
 
 def _places() -> Iterator[tuple[tuple[str, frozenset[tuple[str, str]]], _Place]]:
@@ -138,7 +139,8 @@ def _places() -> Iterator[tuple[tuple[str, frozenset[tuple[str, str]]], _Place]]
         for one in kind.objects:
             key = "" if one.key == kind.name else one.key
             for part in one.parts:
-                yield _told_by(part.resource), _Place(kind.family_path, kind.family == "system", key, not one.single)
+                beside = kind.family == "system"
+                yield _told_by(part.resource), _Place(kind.family_path, beside, key, not one.single, part.when)
 
 
 _PLACES = dict(_places())

@@ -1,0 +1,125 @@
+"""People and groups by their names, from the YAML to the server and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.commands.drift import drift
+from orchestrator.commands.plan import Asked, apply, plan
+from orchestrator.errors import Refused
+from orchestrator.live.drift import PRESENT, UNDECLARED, Drift
+from orchestrator.terraform.plan import Setting
+from orchestrator.terraform.provider.api import Api
+from tests.support import no_progress, no_question, project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orchestrator.local.stack import Stack
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("namespaces")]
+
+NAME = "people"
+QUIET = Asked(verify=False)
+IDENTITY = {
+    "entities": {"ada": {"policies": ["payments-read"]}, "grace": {}},
+    "entity_aliases": {"ada-by-password": {"entity": "ada", "mount": "people", "name": "ada"}},
+    "groups": {
+        "payments": {"member_entities": ["ada"]},
+        "engineers": {"member_entities": ["grace"], "member_groups": ["payments"]},
+    },
+}
+
+
+class People:
+    """An environment in a namespace of its own."""
+
+    def __init__(self, root: Path, stack: Stack, api: Api) -> None:
+        self.root, self.stack, self.api = root, stack, api
+        self.environ: dict[str, str] = {}
+
+    def declare(self, **changed: dict[str, Any]) -> None:
+        identity = {**IDENTITY, **changed}
+        auth = {"people": {"type": "userpass", "users": {"ada": {"password": "env:ADA_PASSWORD"}}}}
+        document = {"namespace": self.api.namespace, "auth": auth, "identity": identity}
+        self.environ = project(self.root, self.stack, NAME, document)
+
+    def apply(self, asked: Asked = QUIET) -> None:
+        done = apply(self.root, NAME, self.environ, no_progress, no_question, asked)
+
+        assert done.pending == ()
+
+    def changes(self) -> list[tuple[str, str, tuple[Setting, ...]]]:
+        found = plan(self.root, NAME, self.environ, no_progress, None).changes
+        return [(one.title, one.action, one.settings) for one in found]
+
+    def drift(self) -> tuple[Drift, ...]:
+        return drift(self.root, NAME, self.environ).drifts
+
+
+@pytest.fixture
+def people(stack: Stack, api: Api, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[People]:
+    namespace = request.node.name[5:25].strip("_")
+    api.call("POST", f"sys/namespaces/{namespace}", {})
+    inside = Api(stack.address, stack.token, namespace)
+    yield People(tmp_path, stack, inside)
+    inside.close()
+
+
+def test_a_login_is_who_the_yaml_says_and_in_the_groups_of_the_yaml(people: People) -> None:
+    people.declare()
+    people.apply()
+    people.api.call("POST", "auth/people/login/ada", {"password": people.environ["ADA_PASSWORD"]})
+    entity = people.api.read("identity/entity/name/ada") or {}
+    groups = [people.api.read(f"identity/group/name/{name}") or {} for name in ("payments", "engineers")]
+
+    assert sorted(people.api.call("LIST", "identity/entity/name", None)["keys"]) == ["ada", "grace"]
+    assert entity["direct_group_ids"] == [groups[0]["id"]]
+    assert entity["inherited_group_ids"] == [groups[1]["id"]]
+
+
+def test_somebody_who_logged_in_before_is_recognised(people: People) -> None:
+    """The login made an entity without a name of ours; the declared one takes the alias over."""
+    people.declare(entities={}, entity_aliases={}, groups={})
+    people.apply()
+    people.api.call("POST", "auth/people/login/ada", {"password": people.environ["ADA_PASSWORD"]})
+    people.declare()
+    people.apply()
+
+    assert people.drift() == ()
+    assert [one["name"] for one in (people.api.read("identity/entity/name/ada") or {})["aliases"]] == ["ada"]
+
+
+def test_plan_and_drift_speak_of_names(people: People) -> None:
+    people.declare()
+    people.apply()
+    group = people.api.read("identity/group/name/payments") or {}
+    grace = people.api.read("identity/entity/name/grace") or {}
+    people.api.call("POST", f"identity/group/id/{group['id']}", {"member_entity_ids": [grace["id"]]})
+    people.api.call("POST", "identity/entity", {"name": "stranger"})
+
+    assert people.changes() == [
+        ("identity/groups/payments", "update", (Setting("member_entities", ["grace"], ["ada"]),))
+    ]
+    assert people.drift() == (
+        Drift("identity/groups/payments", "member_entities", ["ada"], ["grace"]),
+        Drift("identity/entities/stranger", "", UNDECLARED, PRESENT),
+    )
+
+
+def test_groups_leave_a_group_when_they_are_named(people: People) -> None:
+    people.declare()
+    people.apply()
+    people.declare(groups={"payments": {"member_entities": ["ada"]}, "engineers": {"member_entities": ["grace"]}})
+
+    with pytest.raises(Refused, match="name it if you mean it: --destroy identity/groups/engineers/member_groups"):
+        people.apply()
+
+    people.apply(Asked(destroy=["identity/groups/engineers/member_groups"], verify=False))
+    engineers = people.api.read("identity/group/name/engineers") or {}
+
+    assert not engineers["member_group_ids"]
+    assert people.drift() == ()
