@@ -11,6 +11,7 @@ from orchestrator.model import (
     SECONDS,
     TEXT,
     Field,
+    Json,
     Kind,
     Object,
     Part,
@@ -29,9 +30,9 @@ _NO_CRON = {"openbao": "OpenBao has no cron schedules; write rotation_period: 24
 _NO_IMPORT = {"openbao": "OpenBao cannot take over an account without rotating it; leave it out"}
 
 
-def _block(shape: Shape, name: str, *, secret: bool = False, **more: bool) -> Field:
+def _block(shape: Shape, name: str, *, secret: bool = False, **more: Json) -> Field:
     there = f"connection_details.{name}"
-    return Field(shape, f"postgresql.{name}{'_wo' if secret else ''}", there, secret=secret, **more)  # type: ignore[arg-type]
+    return Field(shape, f"postgresql.{name}{'_wo' if secret else ''}", there, secret=secret, **more)
 
 
 def _unused(name: str, *, sensitive: bool = False) -> Field:
@@ -64,7 +65,9 @@ POSTGRESQL = Resource(
         "username": _block(TEXT, "username"),
         "password": _block(TEXT, "password", secret=True),
         "username_template": _block(TEXT, "username_template"),
-        "password_authentication": _block(choice("password", "scram-sha-256"), "password_authentication"),
+        "password_authentication": _block(
+            choice("password", "scram-sha-256"), "password_authentication", default="password"
+        ),
         "disable_escaping": _block(FLAG, "disable_escaping"),
         "max_open_connections": _block(NUMBER, "max_open_connections"),
         "max_idle_connections": _block(NUMBER, "max_idle_connections"),

@@ -112,10 +112,10 @@ class LiveObject:
 
     def _after(self, reply: Mapping[str, Json]) -> Flat:
         """Read back what was written; what the reply alone tells is known by now."""
-        known = self._merged({}, reply)
-        found = LiveObject(self.resource, known, self.api).read(reply)
+        known = LiveObject(self.resource, self._merged({}, reply), self.api)
+        found = known.read(reply)
         if found is None:
-            raise ApiError(404, "GET", self._path(self.resource.path), ("it is not there after it was written",))
+            raise ApiError(404, "GET", known._path(self.resource.path), ("it is not there after it was written",))
         return found
 
     def _body(self, write: Write, before: Flat | None, secrets: Flat) -> Json:

@@ -1,0 +1,261 @@
+"""Every type of the catalogue does what was recorded of the official provider: the same requests, id and state.
+
+No mock of a server that can run: those are asked themselves (`test_catalog.py`, `test_official_behaviour.py`). This is
+for the servers that cannot run here, whose recorded answers are all there is, and for what no state shows: requests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.catalog import RESOURCES
+from orchestrator.model import put, seconds
+from orchestrator.terraform.provider.api import Api, ApiError
+from orchestrator.terraform.provider.contract import Diagnosed
+from orchestrator.terraform.provider.engine import Offline
+from orchestrator.terraform.provider.schema import resource_schema
+from orchestrator.terraform.provider.state import flatten, nest
+from tests.test_official_behaviour import RECORDED, _blotted, _differences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from orchestrator.model import Json, Resource
+
+OUT_OF_REACH = {
+    "vault_mount#trailing_slash": "a path that the configuration refuses",
+    "vault_namespace#nested": "its official id repeats the namespace that it stands in, ours is the path as declared",
+    "vault_generic_endpoint#echo": "a duration that the server echoes otherwise: both find a difference for ever",
+    "vault_database_secret_backend_connection#postgresql_password": "a secret in the state, which nothing renders",
+}
+CHANGED_OTHERWISE = {
+    "vault_mount#move": "ours makes a mount anew, which the gate asks about, where the official one moves it",
+    "vault_pki_secret_backend_root_cert#ttl-change": "the official one notes a new ttl and makes nothing; ours does",
+    "vault_pki_secret_backend_root_sign_intermediate": "the official one notes a new ttl and signs nothing; ours does",
+}
+# Keys of requests that the two say otherwise, without another effect on the server.
+DIFFERENT = {
+    ("vault_database_secret_backend_connection", "plugin_name"): "rendered from YAML; the official one knows the block",
+    ("vault_pki_secret_backend_root_sign_intermediate", "max_path_length"): "-1 is what the server takes silence for",
+    ("vault_pki_secret_backend_root_cert", "max_path_length"): "-1 is what the server takes silence for",
+    ("vault_pki_secret_backend_root_cert", "format"): "the server's default",
+    ("vault_pki_secret_backend_root_cert", "private_key_format"): "the server's default",
+    ("vault_userpass_auth_backend_user", "token_type"): "left to the server, whose default it is",
+}
+
+
+def _expressible(name: str) -> bool:
+    """Whether it was carried out, or could have been with a cloud at hand, and the catalogue has all its arguments."""
+    type_name, one = name.split("#", maxsplit=1)[0], RECORDED[name]
+    if type_name not in RESOURCES or name in OUT_OF_REACH or one.get("status", "").startswith("refused"):
+        return False
+    block = resource_schema(RESOURCES[type_name]).block
+    known = {attribute.name for attribute in block.attributes} | {nested.name for nested in block.blocks}
+    return set(one["config"]) <= known
+
+
+OURS = sorted(name for name in RECORDED if not name.startswith("_") and _expressible(name))
+recordings = pytest.mark.parametrize("name", OURS)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that changes something: POST stands for PUT too, which servers take for the same."""
+
+    method: str
+    path: str
+    body: Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class Recording(Api):
+    """A server that answers as one did once the object is written; a path that was not read then shows its state."""
+
+    reads: Mapping[str, Json] = field(default_factory=dict)
+    known: Mapping[str, Json] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+
+    def call(self, method: str, path: str, body: Json, namespace: str = "") -> dict[str, Json]:  # noqa: ARG002
+        if method != "GET":
+            self.requests.append(Request(method, path, body or {}))
+            return dict(self.known)
+        found = self.reads.get(path, self.known) if self.requests and self.requests[-1].method != "DELETE" else None
+        if not found:
+            raise ApiError(404, method, path, ())
+        return dict(found)
+
+
+class Replayed(Offline):
+    """The offline provider on a recording."""
+
+    def __init__(self, type_name: str, one: Mapping[str, Json]) -> None:
+        super().__init__()
+        self.server = Recording("", "", reads=one.get("read_response") or {}, known=_known(RESOURCES[type_name], one))
+        self._api = self.server
+
+
+def _known(resource: Resource, one: Mapping[str, Json]) -> dict[str, Json]:
+    """The object as the server must have held it, by the recorded state; nothing where there is none."""
+    if "state" not in one:
+        return {}
+    state = flatten(resource, one["state"])
+    document: dict[str, Json] = {"id": str(one["id"]).rpartition("/")[2]}
+    for attribute in resource.attributes():
+        put(document, attribute.api, state[attribute.terraform])
+    return document
+
+
+def _config(resource: Resource, arguments: Mapping[str, Json]) -> dict[str, Json]:
+    return nest(resource, flatten(resource, arguments))
+
+
+@recordings
+def test_what_is_written_is_what_was_recorded(name: str) -> None:
+    type_name, one = name.split("#", maxsplit=1)[0], RECORDED[name]
+    provider = Replayed(type_name, one)
+    _create(provider, type_name, one)
+
+    assert _unlike(type_name, _recorded(one["create"]), provider.server.requests) == {}
+
+
+def _create(provider: Replayed, type_name: str, one: Mapping[str, Json]) -> Mapping[str, Json]:
+    config = _config(RESOURCES[type_name], one["config"])
+    planned = provider.plan(type_name, None, config, config)
+    try:
+        state = provider.apply(type_name, None, planned.state, config)
+    except Diagnosed:
+        if "state" in one:
+            raise
+        return {}  # the cloud behind it was out of reach: nothing could be read
+    assert state is not None
+    return state
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if "state" in RECORDED[name]])
+def test_id_and_state_are_the_recorded_ones(name: str) -> None:
+    type_name, one = name.split("#", maxsplit=1)[0], RECORDED[name]
+    provider = Replayed(type_name, one)
+    state = _create(provider, type_name, one)
+    config = _config(RESOURCES[type_name], one["config"])
+    again = provider.plan(type_name, state, config, config)
+
+    assert _blotted(state.get("id")) == _blotted(one.get("id"))
+    assert _differences(type_name, one["state"], dict(state)) == {}
+    assert (again.state, again.replace) == (state, ())
+    assert provider.read(type_name, state) == state
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in OURS if RECORDED[name].get("update") and name not in CHANGED_OTHERWISE]
+)
+def test_a_change_sends_what_was_recorded(name: str) -> None:
+    type_name, one = name.split("#", maxsplit=1)[0], RECORDED[name]
+    provider = Replayed(type_name, one)
+    state = _create(provider, type_name, one)
+    provider.server.requests.clear()
+    config = _config(RESOURCES[type_name], {**one["config"], **one["update"]["changed"]})
+    planned = provider.plan(type_name, state, config, config)
+
+    assert bool(planned.replace) == (one["update"]["actions"] == ["delete", "create"])
+    if not planned.replace:
+        provider.apply(type_name, state, planned.state, config)
+        before, after = _told(_recorded(one["create"])), _told(_recorded(one["update"]["requests"]))
+        changed = {place for place in after if place not in before or not _alike(before[place], after[place])}
+
+        assert _unlike(type_name, _recorded(one["update"]["requests"]), provider.server.requests, changed) == {}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in OURS if "destroy" in RECORDED[name] and name not in CHANGED_OTHERWISE]
+)
+def test_what_is_destroyed_is_what_was_recorded(name: str) -> None:
+    type_name, one = name.split("#", maxsplit=1)[0], RECORDED[name]
+    provider = Replayed(type_name, one)
+    state = _create(provider, type_name, one)
+    provider.server.requests.clear()
+    provider.apply(type_name, state, None, None)
+
+    ours = [(request.method, _blotted(request.path)) for request in provider.server.requests]
+    assert ours == [(request.method, _blotted(request.path)) for request in _recorded(one["destroy"])]
+
+
+_METHODS = {"create": "POST", "update": "POST", "patch": "PATCH", "delete": "DELETE"}
+
+
+def _recorded(requests: Iterable[Mapping[str, Json]]) -> list[Request]:
+    return [
+        Request(_METHODS[one["op"]], one["path"], one.get("data") or {}) for one in requests if one["op"] in _METHODS
+    ]
+
+
+def _unlike(
+    type_name: str, theirs: Iterable[Request], ours: Iterable[Request], only: set[tuple[str, str]] | None = None
+) -> dict[tuple[str, str], tuple[Json, Json]]:
+    """What the one said and the other did not, or not so: by path and key."""
+    recorded, sent = _told(theirs), _told(ours)
+    return {
+        place: (recorded.get(place), sent.get(place))
+        for place in (recorded.keys() | sent.keys() if only is None else only)
+        if not _alike(recorded.get(place), sent.get(place)) and (type_name, place[1]) not in DIFFERENT
+    }
+
+
+def _told(requests: Iterable[Request]) -> dict[tuple[str, str], Json]:
+    """All that requests say with a meaning, whichever of them says it; a request that says nothing is told too."""
+    told: dict[tuple[str, str], Json] = {}
+    for one in requests:
+        place = f"{one.method} {_place(one.path)}"
+        told[place, ""] = "sent"
+        told |= {(place, key): value for key, value in _said(one.body) if _meaning(value) is not None}
+    return told
+
+
+def _place(path: str) -> str:
+    """A mount is one place, whether it is made or tuned."""
+    return re.sub(r"^sys/auth/", "sys/mounts/auth/", path).removesuffix("/tune")
+
+
+def _said(body: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+    """Keys and values; a mount's `config` stands for what is in it."""
+    for key, value in body.items():
+        if key == "config" and isinstance(value, dict):
+            yield from value.items()
+        else:
+            yield key, value
+
+
+def _meaning(value: Json) -> Json:
+    """A value as the server understands it; None where it says nothing.
+
+    >>> _meaning("3600s"), _meaning(["b", "a"]), _meaning("a,b"), _meaning({"a": ""}), _meaning("0")
+    (3600, ['a', 'b'], ['a', 'b'], None, None)
+    """
+    if isinstance(value, dict):
+        return {key: one for key, item in value.items() if (one := _meaning(item)) is not None} or None
+    if isinstance(value, str):
+        return _text_meaning(value)
+    if isinstance(value, list):
+        found = sorted((one for item in value if (one := _meaning(item)) is not None), key=str)
+        return found[0] if len(found) == 1 else found or None
+    return value or None
+
+
+def _text_meaning(text: str) -> Json:
+    if re.fullmatch(r"(\d+[smhd]?)+", text):
+        return seconds(text) or None
+    if text.startswith(("{", "[")):
+        return _meaning(json.loads(text))
+    return _meaning(text.split(",")) if "," in text else text.strip() or None
+
+
+def _alike(one: Json, other: Json) -> bool:
+    """Whether two values mean the same; what was blotted out may be anything."""
+    first, second = _meaning(one), _meaning(other)
+    if first is None or second is None:
+        return first is second
+    return "<" in json.dumps(first) or "<" in json.dumps(second) or bool(first == second)
