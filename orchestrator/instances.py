@@ -116,8 +116,10 @@ class Instance:
         if not attribute.field.yaml:
             return None
         said = get(self.declaration.spec, attribute.yaml)
+        if said is not None or attribute.field.default is None:
+            return said
         fits = all(get(self.declaration.spec, name) == value for name, value in attribute.field.only.items())
-        return attribute.field.default if said is None and fits else said
+        return attribute.field.default if fits else None
 
     def secret_key(self, attribute: Attribute) -> str:
         """How a secret is called between the YAML and Terraform: `secrets/database/postgresql/orders#password`."""
@@ -125,8 +127,8 @@ class Instance:
 
     def secrets(self) -> Iterator[tuple[Attribute, str, int]]:
         """Each write-only attribute: its reference, and the version that sends it again."""
-        for attribute, reference in self.settings():
-            if attribute.field.secret:
+        for attribute in self.resource.secrets:
+            if (reference := self._value(attribute)) is not None:
                 version = get(self.declaration.spec, f"{attribute.yaml}_version")
                 yield attribute, reference, 1 if version is None else version
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 Json = Any  # raw YAML, Terraform JSON and API replies, at their boundary only
@@ -194,6 +195,11 @@ class Field:
 Fields = Mapping[str, Field]
 
 
+def in_yaml(fields: Fields) -> dict[str, Field]:
+    """The settings that a person may write."""
+    return {name: one for name, one in fields.items() if one.yaml and not one.output}
+
+
 @dataclass(frozen=True)
 class Attribute:
     """A field under its resolved names: `yaml`, `terraform` and `api` are full dotted paths."""
@@ -281,11 +287,25 @@ class Resource:
     groups: Mapping[str, str] = field(default_factory=dict)  # dotted names' parents: "block" or "attribute"
     variants: tuple[Resource, ...] = ()  # the resources of one type, each told by its constants, that this one unites
 
-    def attributes(self) -> Iterator[Attribute]:
-        for yaml, one in self.fields.items():
-            bare = yaml.rpartition(".")[2]
-            terraform = one.terraform or bare
-            yield Attribute(yaml, terraform, one.api or bare, one)
+    @cached_property
+    def _attributes(self) -> tuple[Attribute, ...]:
+        bare = {yaml: yaml.rpartition(".")[2] for yaml in self.fields}
+        return tuple(
+            Attribute(yaml, one.terraform or bare[yaml], one.api or bare[yaml], one)
+            for yaml, one in self.fields.items()
+        )
+
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self._attributes
+
+    @cached_property
+    def settings(self) -> dict[str, Field]:
+        return in_yaml(self.fields)
+
+    @cached_property
+    def secrets(self) -> tuple[Attribute, ...]:
+        """The write-only ones."""
+        return tuple(one for one in self._attributes if one.field.secret)
 
     def variant(self, value_of: Callable[[Attribute], Json]) -> Resource:
         """The one of its variants whose constants stand in an object; itself when there are none."""
@@ -332,10 +352,14 @@ class Object:
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 
-    @property
+    @cached_property
     def fields(self) -> dict[str, Field]:
         merged = {name: one for part in self.parts for name, one in part.resource.fields.items() if one.yaml}
         return {**merged, **self.extra}
+
+    @cached_property
+    def settings(self) -> dict[str, Field]:
+        return in_yaml(self.fields)
 
 
 @dataclass(frozen=True)
@@ -376,8 +400,8 @@ def get(data: Json, dotted: str) -> Json:
     >>> get({"config": {"ttl": 5}}, "config.ttl"), get({}, "config.ttl")
     (5, None)
     """
-    for part in dotted.split("."):
-        if not isinstance(data, Mapping):
+    for part in dotted.split(".") if "." in dotted else (dotted,):
+        if not isinstance(data, dict):
             return None
         data = data.get(part)
     return data

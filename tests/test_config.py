@@ -16,7 +16,7 @@ from orchestrator.catalog import AUTH, FAMILIES, SECRETS
 from orchestrator.config import source
 from orchestrator.config.checks import lacks
 from orchestrator.config.load import environments, load, schemas
-from orchestrator.config.schema import in_yaml, sections
+from orchestrator.config.schema import sections
 from orchestrator.config.words import A_LITERAL
 from orchestrator.declared import Cluster, Login, TerraformSettings
 from orchestrator.errors import ConfigInvalid
@@ -244,7 +244,7 @@ def test_every_example_is_valid(kind: Kind, write: Callable[[str], Path]) -> Non
 def levels(kind: Kind) -> Iterator[tuple[str, ...]]:
     """The way to every map of settings that a kind has."""
     yield ()
-    for name in in_yaml(kind.mount.fields) if kind.mount else ():
+    for name in kind.mount.settings if kind.mount else ():
         if "." in name:
             yield tuple(name.split(".")[:-1])
     yield from ((one.key,) if one.single else (one.key, "any") for one in kind.objects)
@@ -283,8 +283,8 @@ def secret_fields() -> list[tuple[str, str, tuple[str, ...]]]:
     """Every secret setting of the catalogue: its family, its kind, and the way to it."""
     found = []
     for kind in MOUNTED:
-        fields: dict[tuple[str, ...], dict[str, Field]] = {(): in_yaml(kind.mount.fields) if kind.mount else {}}
-        fields |= {(one.key,) if one.single else (one.key, "any"): in_yaml(one.fields) for one in kind.objects}
+        fields: dict[tuple[str, ...], dict[str, Field]] = {(): kind.mount.settings if kind.mount else {}}
+        fields |= {(one.key,) if one.single else (one.key, "any"): one.settings for one in kind.objects}
         found += [
             (kind.family, kind.name, (*way, name)) for way, of in fields.items() for name in of if of[name].secret
         ]

@@ -66,9 +66,9 @@ def _parts(entry: Entry) -> list[str]:
 def check_secrets(found: Sequence[Entry], said: Node) -> Iterator[Problem]:
     """Secrets that are no references, before any placeholder is filled in."""
     for entry in found:
-        for name, field, _ in entry.given():
-            node = said.at([*entry.path, *name.split(".")])
-            if field.secret and node and node.value is not None and not is_reference(node.value):
+        for name, field, _ in entry.given:
+            node = said.at([*entry.path, *name.split(".")]) if field.secret else None
+            if node and node.value is not None and not is_reference(node.value):
                 yield problem(node.where, f"{entry.title}/{name.replace('.', '/')}: {A_LITERAL}")
 
 
@@ -101,8 +101,8 @@ def check_server(found: Sequence[Entry], cluster: Cluster) -> Iterator[Problem]:
         of_object = entry.object.absent if entry.object else {}
         if reason := lacks({**of_object, **of_kind}, cluster):
             yield problem(entry.where, f"{entry.title}: {reason}")
-        for name, field, node in entry.given():
-            if reason := lacks(field.absent, cluster):
+        for name, field, node in entry.given:
+            if field.absent and (reason := lacks(field.absent, cluster)):
                 yield problem(node.where, f"{entry.title}/{name.replace('.', '/')}: {reason}")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import FAMILIES
-from orchestrator.config.schema import MOUNTED, in_yaml, sections
+from orchestrator.config.schema import MOUNTED, sections
 from orchestrator.declared import Declaration
 
 if TYPE_CHECKING:
@@ -36,24 +37,27 @@ class Entry:
     @property
     def fields(self) -> dict[str, Field]:
         if self.object is not None:
-            return in_yaml(self.object.fields)
-        return in_yaml(self.kind.mount.fields) if self.kind.mount else {}
+            return self.object.settings
+        return self.kind.mount.settings if self.kind.mount else {}
 
-    def given(self) -> Iterator[tuple[str, Field, Node]]:
+    @cached_property
+    def given(self) -> tuple[tuple[str, Field, Node], ...]:
         """The settings that are written."""
-        for name, one in self.fields.items():
-            if node := self.node.get(name):
-                yield name, one, node
+        known = self.node.value if isinstance(self.node.value, dict) else {}
+        return tuple(
+            (name, field, node)
+            for name, field in self.fields.items()
+            if (name in known or "." in name) and (node := self.node.get(name))
+        )
 
     def declaration(self) -> Declaration:
         return Declaration(self.kind, self.object, self.mount, self.name, self._spec(), self.where)
 
     def _spec(self) -> dict[str, Json]:
-        plain: dict[str, Json] = self.node.plain() or {}
         if self.object is not None:
-            return plain
+            return self.node.plain() or {}
         others = {"type", *(one.key for one in self.kind.objects)}
-        return {key: value for key, value in plain.items() if key not in others}
+        return {key: one.plain() for key, one in self.node.items() if key not in others}
 
 
 def entries(root: Node) -> Iterator[Entry]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.config import clusters, placeholders, policies, tree
+from orchestrator.config import clusters, placeholders, policies, quick, tree
 from orchestrator.config.checks import check_choices, check_paths, check_place, check_secrets, check_server
 from orchestrator.config.entries import entries, kind_of
 from orchestrator.config.references import check_references
@@ -26,6 +28,19 @@ if TYPE_CHECKING:
 __all__ = ["environments", "inside", "load", "schemas"]
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's collector of cycles would walk the growing tree again and again, and there are none in it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_without_collector()
 def load(root: Path, environment: str, environ: Mapping[str, str] | None) -> Environment:
     """The environment, or ConfigInvalid with every mistake of all its files.
 
@@ -71,15 +86,22 @@ def _environment(
 
 def _validate(node: Node, problems: list[Problem], *, filled: bool) -> None:
     """Outer levels first; then each mount by its type, so that a message is about that type alone."""
-    validate(environment_schema(), node, (), problems, filled=filled)
+    if not quick.of_environment()(node.value):
+        validate(environment_schema(), node, (), problems, filled=filled)
+    for family, name, path in _sections(node):
+        part = node.at(path)
+        if part and not quick.of_kind(family, name)(part.value):
+            validate(kind_schema(family, name), node, path, problems, filled=filled)
+
+
+def _sections(node: Node) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Each mount and each section of a system kind: its family, its kind, and the way to it."""
     for family in MOUNTED:
         section = node.at([family])
         for path, mount in section.items() if section else ():
             if kind := kind_of(family, mount):
-                validate(kind_schema(family, kind.name), node, (family, path), problems, filled=filled)
-    for name in sections():
-        if node.at([name]):
-            validate(kind_schema("system", name), node, (name,), problems, filled=filled)
+                yield family, kind.name, (family, path)
+    yield from (("system", name, (name,)) for name in sections() if node.at([name]))
 
 
 def _check_head(root: Path, name: str, said: Node, cluster: Cluster | None) -> Iterator[Problem]:

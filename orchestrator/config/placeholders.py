@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config.source import problem
@@ -20,12 +19,13 @@ _PLACE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 def fill(node: Node, environ: Mapping[str, str] | None, problems: list[Problem], path: tuple[str, ...] = ()) -> Node:
     """The node with its placeholders filled in; as it stands where `environ` is None, but for malformed ones."""
     if isinstance(node.value, dict):
-        return replace(node, value={key: fill(one, environ, problems, (*path, key)) for key, one in node.items()})
+        filled = {key: fill(one, environ, problems, (*path, key)) for key, one in node.value.items()}
+        return node._replace(value=filled)
     if isinstance(node.value, list):
-        return replace(node, value=[fill(one, environ, problems, path) for one in node.value])
+        return node._replace(value=[fill(one, environ, problems, path) for one in node.value])
     if not isinstance(node.value, str) or "${" not in node.value:
         return node
-    return replace(node, value=_filled(node, environ, problems, "/".join(path)))
+    return node._replace(value=_filled(node, environ, problems, "/".join(path)))
 
 
 def _filled(node: Node, environ: Mapping[str, str] | None, problems: list[Problem], what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,16 +47,14 @@ class Known:
 
     policies: frozenset[str]
     mounts: Mapping[tuple[str, str], Sequence[str]]
-    objects: Mapping[tuple[str, str, str], Mapping[str, Entry]]
+    objects: Mapping[tuple[str, str, str], dict[str, Entry]]
     uses: Mapping[tuple[str, str, str, str], Sequence[Use]]
 
-    def named(self, entry: Entry, field: Field) -> dict[str, Entry]:
+    def named(self, entry: Entry, field: Field) -> Mapping[str, Entry]:
         """The objects that a setting of the entry may name."""
-        found: dict[str, Entry] = {}
-        for kind, one in named(entry.kind, field.names) if _objects(field) else ():
-            mount = entry.mount if kind is entry.kind else ""
-            found |= self.objects.get((kind.name, mount, one.key), {})
-        return found
+        several = named(entry.kind, field.names) if _objects(field) else ()
+        keys = ((kind.name, entry.mount if kind is entry.kind else "", one.key) for kind, one in several)
+        return ChainMap(*(self.objects.get(key, {}) for key in keys))
 
 
 def check_references(found: Sequence[Entry], policies: Iterable[str]) -> Iterator[Problem]:
@@ -83,13 +82,13 @@ def _known(found: Sequence[Entry], policies: Iterable[str]) -> Known:
 
 def _uses(entry: Entry) -> Iterator[tuple[str, Use]]:
     """What an object names by a single text, with the key under which that stands."""
-    for name, field, node in entry.given():
+    for name, field, node in entry.given:
         if not _is_list(field) and isinstance(node.value, str) and not _is_open(node.value):
             yield from ((key, Use(entry, name, node)) for key in _siblings(field))
 
 
 def _check_names(entry: Entry, known: Known) -> Iterator[Problem]:
-    for name, field, node in entry.given():
+    for name, field, node in entry.given:
         texts = list(node.texts()) if field.names else []
         words = _candidates(entry, field, known) if texts else ()
         for text in texts:

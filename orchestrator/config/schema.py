@@ -28,11 +28,7 @@ _HEAD: Schema = {
 }
 
 
-def in_yaml(fields: Mapping[str, Field]) -> dict[str, Field]:
-    """The settings that a person may write."""
-    return {name: one for name, one in fields.items() if one.yaml and not one.output}
-
-
+@cache
 def sections() -> dict[str, Kind]:
     """The system kinds that are written in YAML; a kind with HCL text has files of its own."""
     return {name: kind for name, kind in SYSTEM.items() if not _in_files(kind)}
@@ -49,10 +45,10 @@ def _field(one: Field) -> Schema:
     return {**schema, "writeOnly": True} if one.sensitive else schema
 
 
-def _properties(fields: Mapping[str, Field]) -> Schema:
+def _properties(settings: Mapping[str, Field]) -> Schema:
     """The schemas of settings; a dotted name stands in the map of its group."""
     found: Schema = {}
-    for name, one in in_yaml(fields).items():
+    for name, one in settings.items():
         *groups, leaf = name.split(".")
         inner = found
         for group in groups:
@@ -69,7 +65,7 @@ def _properties(fields: Mapping[str, Field]) -> Schema:
 
 def _object(one: Object) -> Schema:
     with_ = f" with {' and '.join(one.required)}" if one.required else ""
-    settings = closed(_properties(one.fields), MAP_OF_SETTINGS + with_, one.required)
+    settings = closed(_properties(one.settings), MAP_OF_SETTINGS + with_, one.required)
     if not one.required:
         settings["type"] = ["object", "null"]
     if one.single:
@@ -88,7 +84,7 @@ def kind_schema(kind_family: str, name: str) -> Schema:
         return {**closed(objects, kind.summary, kind.required), "type": ["object", "null"]}
     properties = {
         "type": {"const": kind.name, "description": kind.name},
-        **_properties(kind.mount.fields),
+        **_properties(kind.mount.settings),
         **objects,
     }
     return closed(properties, kind.summary, ("type", *kind.required))
@@ -106,6 +102,7 @@ def _mounts(kinds: Iterable[str], more: Schema) -> Schema:
     return {"type": ["object", "null"], "additionalProperties": mount, "description": "a map from mount path to mount"}
 
 
+@cache
 def environment_schema() -> Schema:
     """The outer levels; what stands in a mount or a section is validated by its kind's schema."""
     families = {family: _mounts(FAMILIES[family], {}) for family in MOUNTED}

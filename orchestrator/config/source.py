@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml  # noqa: TID251 - the one place
 
@@ -25,10 +26,12 @@ _CONSTANTS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_BEGINS_A_NUMBER = frozenset("+-.0123456789")
 _INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 _NUMBER_LIKE = re.compile(r"[-+]?(0\d+|\d{19,}|0[ox][\da-fA-F]+)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?", re.ASCII)
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NO_KEYS: Mapping[str, Where] = MappingProxyType({})
 _NO_TOKEN = "found character that cannot start any token"  # noqa: S105 - a parser's token
 _IN_OUR_WORDS = {
     _NO_TOKEN: "a text cannot begin with this character; quote it",
@@ -36,15 +39,15 @@ _IN_OUR_WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Node:
-    """A value and its place; `keys` has the places of a map's keys, `size` counts it with all that is in it."""
+class Node(NamedTuple):
+    """A value and its place; `keys` has the places of a map's keys.
+
+    A tuple, as this is made once for each word of the YAML.
+    """
 
     value: Json
     where: Where
-    keys: Mapping[str, Where] = field(default_factory=dict)
-    size: int = 1
-    height: int = 1
+    keys: Mapping[str, Where] = _NO_KEYS
 
     def items(self) -> Iterator[tuple[str, Node]]:
         if isinstance(self.value, dict):
@@ -102,6 +105,12 @@ def read(path: Path, file: str, problems: list[Problem]) -> Node | None:
         return None
 
 
+def first_keys(path: Path) -> Iterator[str]:
+    """The keys of a file's outermost map one by one, as far as it can be read; what they hold is passed over."""
+    with suppress(Unreadable, yaml.MarkedYAMLError):
+        yield from _Reader(path.name, text(path, path.name), []).keys()
+
+
 class Unreadable(Exception):  # noqa: N818 - the name is the sentence: the file is unreadable
     """The rest of a file cannot be read."""
 
@@ -125,21 +134,47 @@ class _Reader:
     """The events of one file on their way to nodes."""
 
     def __init__(self, file: str, content: str, problems: list[Problem]) -> None:
-        self.file, self.lines, self.problems = file, content.splitlines(), problems
-        self.events = self._events(content)
-        self.anchors: dict[str, Node | None] = {}
+        self.file, self.content, self.problems = file, content, problems
+        self.next = yaml.CSafeLoader(content).get_event
+        self.anchors: dict[str, tuple[Node, int, int] | None] = {}
         self.repeated = 0
 
-    def _events(self, content: str) -> Iterator[yaml.Event]:
+    def read(self) -> Node:
         try:
-            yield from yaml.parse(content, Loader=yaml.CSafeLoader)
+            return self._document()
         except yaml.MarkedYAMLError as error:
             raise self._broken(error) from error
+
+    def keys(self) -> Iterator[str]:
+        self.next(), self.next(), self.next()  # the stream, the document, the map
+        while type(key := self.next()) is yaml.ScalarEvent:
+            yield key.value
+            self._pass()
+
+    def _pass(self) -> None:
+        """Go on to the end of the next value."""
+        inside = 0
+        while event := self.next():
+            inside += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if not inside:
+                return
+
+    def _document(self) -> Node:
+        root: Node | None = None
+        while event := self.next():
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root:
+                    raise Unreadable(self._where(event.start_mark), "a second document; write one file for each")
+                root = self._node(self.next(), 1)
+        if root is None:
+            raise Unreadable(Where(self.file, 1, 1), "the file is empty")
+        return root
 
     def _broken(self, error: yaml.MarkedYAMLError) -> Unreadable:
         where = self._where(error.problem_mark)
         what = str(error.problem)
-        at = self.lines[where.line - 1][where.column - 1 :] if where.line <= len(self.lines) else ""
+        lines = self.content.splitlines()
+        at = lines[where.line - 1][where.column - 1 :] if where.line <= len(lines) else ""
         if what == _NO_TOKEN and at.startswith("\t"):
             return Unreadable(where, "a tab; indent with spaces")
         context = f"{error.context}: " if error.context else ""
@@ -151,70 +186,56 @@ class _Reader:
     def _wrong(self, where: Where, message: str) -> None:
         self.problems.append(problem(where, message))
 
-    def read(self) -> Node:
-        root: Node | None = None
-        for event in self.events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                if root:
-                    raise Unreadable(self._where(event.start_mark), "a second document; write one file for each")
-                root = self._node(next(self.events), 1)
-        if root is None:
-            raise Unreadable(Where(self.file, 1, 1), "the file is empty")
-        return root
-
-    def _node(self, event: yaml.Event, depth: int) -> Node:
-        where = self._where(event.start_mark)
+    def _node(self, event: Json, depth: int) -> Node:
+        mark = event.start_mark
+        where = Where(self.file, mark.line + 1, mark.column + 1)
         if depth > DEEPEST:
             raise Unreadable(where, f"nested deeper than {DEEPEST} levels")
-        if isinstance(event, yaml.AliasEvent):
+        if type(event) is yaml.AliasEvent:
             return self._alias(str(event.anchor), where, depth)
-        if event.tag is not None:  # type: ignore[attr-defined]
+        if event.tag is not None:
             self._wrong(where, "a tag; leave it out, or quote a text that begins with `!`")
-        anchor: str | None = event.anchor  # type: ignore[attr-defined]
-        if anchor is not None:
-            self.anchors[anchor] = None
+        if event.anchor is None:
+            return self._content(event, where, depth)
+        self.anchors[event.anchor] = None
         node = self._content(event, where, depth)
-        if anchor is not None:
-            self.anchors[anchor] = node
+        self.anchors[event.anchor] = (node, *_size(node))
         return node
 
-    def _content(self, event: yaml.Event, where: Where, depth: int) -> Node:
-        if isinstance(event, yaml.MappingStartEvent):
-            return self._map(where, depth)
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._list(where, depth)
-        plain = event.implicit[0]  # type: ignore[attr-defined]
-        value: str = event.value  # type: ignore[attr-defined]
-        return Node(self._scalar(value, where) if plain else value, where)
+    def _content(self, event: Json, where: Where, depth: int) -> Node:
+        if type(event) is yaml.ScalarEvent:
+            return Node(self._scalar(event.value, where) if event.implicit[0] else event.value, where)
+        return (self._map if type(event) is yaml.MappingStartEvent else self._list)(where, depth + 1)
 
     def _alias(self, name: str, where: Where, depth: int) -> Node:
         if name not in self.anchors:
             raise Unreadable(where, "an alias without an anchor; quote a text that begins with `*`")
-        node = self.anchors[name]
-        if node is None:
+        anchored = self.anchors[name]
+        if anchored is None:
             raise Unreadable(where, "an alias inside its own anchor")
-        self.repeated += node.size
+        node, size, height = anchored
+        self.repeated += size
         if self.repeated > MOST_REPEATED:
             raise Unreadable(where, f"aliases repeat more than {MOST_REPEATED:,} values")
-        if depth + node.height > DEEPEST:
+        if depth + height > DEEPEST:
             raise Unreadable(where, f"nested deeper than {DEEPEST} levels")
         return node
 
     def _list(self, where: Where, depth: int) -> Node:
         found: list[Node] = []
-        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
-            found.append(self._node(event, depth + 1))
-        return _parent(found, where, {}, found)
+        while type(event := self.next()) is not yaml.SequenceEndEvent:
+            found.append(self._node(event, depth))
+        return Node(found, where)
 
     def _map(self, where: Where, depth: int) -> Node:
         found: dict[str, Node] = {}
         keys: dict[str, Where] = {}
-        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
-            key = self._node(event, depth + 1)
-            value = self._node(next(self.events), depth + 1)
+        while type(event := self.next()) is not yaml.MappingEndEvent:
+            key = self._node(event, depth)
+            value = self._node(self.next(), depth)
             if self._good_key(key, keys):
                 found[key.value], keys[key.value] = value, key.where
-        return _parent(found, where, keys, list(found.values()))
+        return Node(found, where, keys)
 
     def _good_key(self, key: Node, keys: Mapping[str, Where]) -> bool:
         if not isinstance(key.value, str):
@@ -232,8 +253,8 @@ class _Reader:
 
     def _scalar(self, value: str, where: Where) -> Json:
         """A plain scalar by YAML 1.2: no `yes`, no `20:30`; numbers that readers disagree on are refused."""
-        if value in _CONSTANTS:
-            return _CONSTANTS[value]
+        if value[:1] not in _BEGINS_A_NUMBER:
+            return _CONSTANTS.get(value, value)
         if _NUMBER_LIKE.fullmatch(value):
             self._wrong(where, "readers disagree on this number; quote a text, or write plain decimal digits")
         elif _INTEGER.fullmatch(value):
@@ -241,9 +262,11 @@ class _Reader:
         return float(value) if _FLOAT.fullmatch(value) else value
 
 
-def _parent(value: Json, where: Where, keys: Mapping[str, Where], children: list[Node]) -> Node:
-    size = 1 + sum(child.size for child in children)
-    return Node(value, where, keys, size, 1 + max((child.height for child in children), default=0))
+def _size(node: Node) -> tuple[int, int]:
+    """How many values it holds, and how many levels of them."""
+    inside = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
+    sizes = [_size(one) for one in inside]
+    return 1 + sum(size for size, _ in sizes), 1 + max((height for _, height in sizes), default=0)
 
 
 def shown_scalar(value: Json) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import source
@@ -27,6 +26,8 @@ def environments(root: Path) -> tuple[str, ...]:
 
 def _is_whole(path: Path) -> bool:
     """A file that cannot be read counts: whoever loads it is told why."""
+    if "environment" in source.first_keys(path):
+        return True
     node = source.read(path, path.name, [])
     return node is None or not isinstance(node.value, dict) or "environment" in node.value
 
@@ -75,4 +76,4 @@ def merged(base: Node, over: Node) -> Node:
             del value[key]
         else:
             value[key] = merged(base.value[key], one) if key in base.value else one
-    return replace(over, value=value, keys={**base.keys, **over.keys})
+    return over._replace(value=value, keys={**base.keys, **over.keys})

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 _LONGEST = 40
 
 
+def whole(pattern: str) -> str:
+    """A schema's pattern with a `$` that means the end."""
+    return re.sub(r"\$$", r"\\Z", pattern)
+
+
 def _whole_match(_: Json, pattern: str, value: Json, __: Json) -> Iterator[ValidationError]:
-    """`pattern` with a `$` that means the end, and digits that are 0 to 9."""
-    whole = re.sub(r"\$$", r"\\Z", pattern)
-    if isinstance(value, str) and not re.search(whole, value, re.ASCII):
+    """`pattern` to the end, with digits that are 0 to 9."""
+    if isinstance(value, str) and not re.search(whole(pattern), value, re.ASCII):
         yield ValidationError(f"does not match {pattern}")
 
 
