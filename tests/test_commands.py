@@ -282,6 +282,51 @@ def test_a_setting_that_the_yaml_drops_goes_back_to_its_default(shop: Project) -
     assert (shop.api.read(f"{path}/config") or {})["max_versions"] == 0
 
 
+def test_what_an_auth_mount_is_tuned_to_goes_back_to_its_default(shop: Project) -> None:
+    path = mount(shop, "auth", "approle")
+    tuned = {
+        "default_lease_ttl": "1h",
+        "max_lease_ttl": "24h",
+        "listing_visibility": "unauth",
+        "token_type": "default-batch",
+        "passthrough_request_headers": ["X-Request"],
+        "allowed_response_headers": ["X-Response"],
+        "audit_non_hmac_request_keys": ["role_id"],
+        "audit_non_hmac_response_keys": ["policies"],
+    }
+    shop.document["auth"][path] |= tuned
+    shop.declare(shop.document)
+    shop.applied()
+    before = (shop.api.read(f"sys/mounts/auth/{path}") or {})["config"]
+    for name in tuned:
+        del shop.document["auth"][path][name]
+    shop.declare(shop.document)
+    shop.applied()
+    after = (shop.api.read(f"sys/mounts/auth/{path}") or {})["config"]
+
+    durations = {"default_lease_ttl": 3600, "max_lease_ttl": 86400}
+    assert {name: before[name] for name in tuned} == {**tuned, **durations}
+    assert {name: after.get(name, []) for name in tuned} == {
+        **{name: [] for name in tuned},
+        **dict.fromkeys(durations, 0),
+        "listing_visibility": "hidden",
+        "token_type": "default-service",
+    }
+
+
+def test_an_auth_mount_says_all_of_its_tune_where_the_yaml_says_nothing(shop: Project) -> None:
+    """The official provider keeps what is not said, and sends neither an empty duration nor an empty word."""
+    values = json.loads(shop.invoke("render", "-e", NAME).stdout)["locals"]["vault_auth_backend"]
+    tuned = {name: value for name, value in values[mount(shop, "auth", "approle")].items() if "tune__" in name}
+
+    assert tuned == {
+        "tune__default_lease_ttl": "0s",
+        "tune__max_lease_ttl": "0s",
+        "tune__listing_visibility": "hidden",
+        "tune__token_type": "default-service",
+    }
+
+
 def test_the_server_refuses_in_its_own_words_and_by_the_setting(shop: Project) -> None:
     path = mount(shop, "auth", "approle")
     shop.document["auth"][path]["roles"]["payments"] |= {"token_max_ttl": "10m"}
