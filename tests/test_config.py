@@ -227,9 +227,12 @@ def test_what_a_server_lacks(condition: str, server: str, version: str, edition:
 
 
 def example(kind: Kind) -> str:
-    if kind.family == "system":
-        return environment(**{kind.name: kind.example})
-    return environment(**{kind.family: {"mount/of": kind.example}})
+    """The kind's example, on a server that has all of it."""
+    openbao = Cluster("local", "openbao", "2.7.2")
+    lacking = any(lacks({**kind.absent, **one.absent}, openbao) for one in kind.objects)
+    section = kind.example if kind.family == "system" else {"mount/of": kind.example}
+    name = kind.name if kind.family == "system" else kind.family
+    return environment(**{"cluster": "enterprise" if lacking else "local", name: section})
 
 
 @pytest.mark.parametrize("kind", [*MOUNTED, *sections().values()], ids=lambda kind: kind.name)
@@ -268,9 +271,15 @@ def test_an_unknown_setting_is_refused_at_every_level(kind: Kind, write: Callabl
 
 @pytest.mark.parametrize("kind", sections().values(), ids=lambda kind: kind.name)
 def test_an_unknown_setting_of_a_system_kind_is_refused(kind: Kind, write: Callable[[str], Path]) -> None:
-    message = refused(write(environment(**{kind.name: {"any": {"zzz": 1}}})))
+    ways = {
+        (kind.name, *(() if kind.is_one else (one.key,)), *(() if one.single else ("any",))) for one in kind.objects
+    }
+    document: dict[str, Json] = {}
+    for way in ways:
+        put(document, (*way, "zzz"), 1)
+    message = refused(write(environment(**document)))
 
-    assert f"{kind.name}/any: unknown setting 'zzz'" in message
+    assert [way for way in ways if f"{'/'.join(way)}: unknown setting 'zzz'" not in message] == []
 
 
 def secret_fields() -> list[tuple[str, str, tuple[str, ...]]]:

@@ -47,6 +47,7 @@ NEEDS_MORE = {  # what a recording stands on, beside its mount
     "vault_generic_endpoint#write_fields": "fields of an answer, which nothing here renders",
     "vault_database_secret_backend_role#arguments_removed": "a connection",
     "vault_mount#move": "a second apply",
+    "vault_quota_rate_limit#mount-path": "the mount kvq",
     "vault_mount#trailing_slash": "a path that the configuration refuses",
 }
 OURS = sorted(

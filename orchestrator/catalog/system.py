@@ -124,5 +124,5 @@ PASSTHROUGH = Kind(
             ),
         ),
     ),
-    example={"sys/quotas/rate-limit/everything": {"data": {"rate": 1000}}},
+    example={"sys/quotas/rate-limit/cubbyhole": {"data": {"path": "cubbyhole/", "rate": 1000}}},
 )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.config.source import Node
     from orchestrator.declared import Cluster
     from orchestrator.errors import Problem
+    from orchestrator.model import Object
 
 _RESERVED = {"secrets": ("sys", "identity", "cubbyhole", "auth", "audit"), "auth": ("token",)}
 _MOUNT = re.compile(r"(?!\.{1,2}(/|$))[\w.@:=~-]+(/(?!\.{1,2}(/|$))[\w.@:=~-]+)*", re.ASCII)
@@ -54,9 +55,17 @@ def _check_name(entry: Entry) -> Iterator[Problem]:
     elif not all(_NAME.fullmatch(part) for part in _parts(entry)):
         wanted = "letters, digits and _ . - with a letter, a digit or _ at both ends"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} is not a name; write {wanted}")
-    elif entry.object and entry.object.lower and entry.name != entry.name.lower():
-        told = f"the server would call it {entry.name.lower()!r}; write it so"
-        yield problem(entry.where, f"{entry.title}: {entry.name!r} has capital letters: {told}")
+    elif entry.object and entry.name != (known := _known_as(entry.object, entry.name)):
+        told = f"the server would call it {known!r}; write it so"
+        what = "has capital letters" if entry.object.lower else "is not as HTTP headers are written"
+        yield problem(entry.where, f"{entry.title}: {entry.name!r} {what}: {told}")
+
+
+def _known_as(one: Object, name: str) -> str:
+    """What the server would call an object of that name."""
+    if one.header:
+        return "-".join(word.capitalize() for word in name.split("-"))
+    return name.lower() if one.lower else name
 
 
 def _parts(entry: Entry) -> list[str]:
@@ -86,7 +95,7 @@ def check_place(found: Sequence[Entry], namespace: str) -> Iterator[Problem]:
     """What only the root namespace has, and a nested object whose parents nobody declares."""
     names = {(one.kind.name, one.name) for one in found}
     for entry in found:
-        if entry.kind.root and namespace:
+        if namespace and (entry.kind.root or (entry.object and entry.object.root)):
             told = "the server has one of it, in the root namespace; move it to the environment of that"
             yield problem(entry.where, f"{entry.title}: {told}")
         parent = entry.name.rpartition("/")[0]
