@@ -353,6 +353,7 @@ class Object:
     root: bool = False  # the server has them in the root namespace only
     policy: bool = False  # a token's policies may name them
     nested: bool = False  # a name may be a path, whose parents are namespaces that must stand first
+    reserved: frozenset[str] = frozenset()  # names that the server keeps for itself
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 

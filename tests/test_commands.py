@@ -376,13 +376,13 @@ def test_five_mistakes_are_five_messages(shop: Project) -> None:
 
 
 def test_two_applies_at_once_both_end_well(shop: Project) -> None:
-    running = [_started(shop) for _ in range(2)]
+    running = [started(shop) for _ in range(2)]
     outputs = [one.communicate(timeout=120) for one in running]
 
     assert [one.returncode for one in running] == [0, 0], outputs
 
 
-def _started(shop: Project) -> subprocess.Popen[str]:
+def started(shop: Project) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "invoke", "apply", "-e", NAME, "--yes", "--no-verify"],
         cwd=shop.root,
@@ -394,7 +394,7 @@ def _started(shop: Project) -> subprocess.Popen[str]:
     )
 
 
-def _kill(leader: int, *, everything: bool) -> None:
+def kill(leader: int, *, everything: bool) -> None:
     """Kill -9 of the command alone, which leaves its Terraform at work, or of all that it started."""
     for stat in Path("/proc").glob("[0-9]*/stat") if everything else []:
         with contextlib.suppress(OSError, ProcessLookupError):
@@ -418,11 +418,11 @@ def test_killed_at_any_moment_the_next_apply_ends_clean(
     one = _project(tmp_path, stack, api, document)
     moments = sorted(random.uniform(0.2, 3.0) for _ in range(20))  # noqa: S311 - no secret
     for turn, moment in enumerate(moments):
-        running = _started(one)
+        running = started(one)
         try:
             running.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
-            _kill(running.pid, everything=turn % 2 == 0)
+            kill(running.pid, everything=turn % 2 == 0)
             running.communicate()
     done = one.invoke("apply", "-e", NAME, "--yes", "--no-verify")
     again = one.invoke("plan", "-e", NAME)

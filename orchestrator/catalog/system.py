@@ -48,6 +48,7 @@ NAMESPACES = Kind(
             key="namespaces",
             list="sys/namespaces",
             nested=True,
+            reserved=frozenset({"root", "sys", "audit", "auth", "cubbyhole", "identity"}),
             parts=(
                 Part(
                     Resource(

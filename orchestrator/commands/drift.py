@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.config.load import inside
 from orchestrator.context import opened
 from orchestrator.live import drift as compare
 from orchestrator.live.many import each, read
@@ -41,7 +42,8 @@ def drift(root: Path, name: str, environ: Mapping[str, str]) -> DriftReport:
         mounts = standing(server)
         there = [one for one in context.instances if one.declaration.object is None or has_its_mount(one, mounts)]
         documents = read(server, compare.paths(there))
-        held = compare.lists(context.environment, mounts)
+        owned = inside(root, context.environment).values()
+        held = compare.outside(compare.lists(context.environment, mounts), owned)
         listed = each(dict.fromkeys(held, ()), lambda path, _: _names(server, path, held[path].table))
         found = [
             *compare.drift(context.instances, documents),

@@ -26,9 +26,11 @@ _CONDITION = re.compile(r"(openbao|vault)(?:(>=|<)([0-9.]+))?")
 
 def check_paths(found: Sequence[Entry]) -> Iterator[Problem]:
     mounts = {(one.kind.family, one.mount): one for one in found if one.object is None}
+    namespaces = {one.name: one for one in found if one.object and one.object.parts[0].resource.encloses}
     for one in found:
         if one.object is None:
             yield from _check_mount(one, mounts)
+            yield from _check_namespaces(one, namespaces)
         elif not one.object.single:
             yield from _check_name(one)
 
@@ -47,11 +49,21 @@ def _check_mount(entry: Entry, mounts: Mapping[tuple[str, str], Entry]) -> Itera
             yield problem(entry.where, f"{entry.title}: lies inside the mount {above.title} ({above.where}); move one")
 
 
+def _check_namespaces(entry: Entry, namespaces: Mapping[str, Entry]) -> Iterator[Problem]:
+    """A namespace takes every path below its name, but for those of auth methods, which begin with `auth/`."""
+    for name, other in sorted(namespaces.items()) if entry.kind.family == "secrets" else ():
+        if f"{entry.mount}/".startswith(f"{name}/") or name.startswith(f"{entry.mount}/"):
+            yield problem(entry.where, f"{entry.title}: its path belongs to {other.title} ({other.where}); move one")
+            return
+
+
 def _check_name(entry: Entry) -> Iterator[Problem]:
     resource = entry.object.parts[0].resource if entry.object else None
     if resource and resource.path == f"{{{resource.name}}}":
         if not _API_PATH.fullmatch(entry.name):
             yield problem(entry.where, f"{entry.title}: {entry.name!r} is not an API path; write it like sys/quotas/x")
+    elif resource and entry.object and entry.object.reserved & set(_parts(entry)):
+        yield problem(entry.where, f"{entry.title}: the server keeps that name for itself; choose another")
     elif not all(_NAME.fullmatch(part) for part in _parts(entry)):
         wanted = "letters, digits and _ . - with a letter, a digit or _ at both ends"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} is not a name; write {wanted}")

@@ -11,10 +11,10 @@ from orchestrator.model import get
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from orchestrator.declared import Environment
+    from orchestrator.declared import Declaration, Environment
     from orchestrator.instances import Documents, Instance
     from orchestrator.live.standing import Standing
-    from orchestrator.model import Attribute, Field, Json, Kind
+    from orchestrator.model import Attribute, Field, Json, Kind, Object
 
 
 @dataclass(frozen=True, order=True)
@@ -110,6 +110,7 @@ class Listed:
     prefix: str
     known: frozenset[str]
     table: str | None  # where the names stand in an answer that is read
+    inside: str = ""  # the namespace of the list, seen from the environment's
 
 
 def lists(environment: Environment, mounts: Standing) -> dict[str, Listed]:
@@ -119,13 +120,30 @@ def lists(environment: Environment, mounts: Standing) -> dict[str, Listed]:
         stands = one.kind.mount is None or mounts.get((one.kind.family, one.mount)) == one.kind.type
         for kept in one.kind.objects if one.object is None else (one.object,):
             if kept.list and stands:
-                inside, _, name = one.name.rpartition("/") if kept.nested else ("", "", one.name)
-                path = "/".join(part for part in (inside, kept.list.format(mount=one.mount)) if part)
-                key = "" if kept.key == one.kind.name else kept.key
-                prefix = "/".join(part for part in (one.kind.family_path, one.mount, key, inside) if part)
-                known = held[path].known if path in held else kept.ignore
-                held[path] = Listed(prefix, known | ({name} if one.object else set()), kept.table)
+                for inside, name in _expected(one, kept):
+                    path = "/".join(part for part in (inside, kept.list.format(mount=one.mount)) if part)
+                    key = "" if kept.key == one.kind.name else kept.key
+                    prefix = "/".join(part for part in (one.kind.family_path, one.mount, key, inside) if part)
+                    known = held[path].known if path in held else kept.ignore
+                    held[path] = Listed(prefix, known | ({name} if name else set()), kept.table, inside)
     return held
+
+
+def _expected(one: Declaration, kept: Object) -> Iterator[tuple[str, str]]:
+    """In which namespaces to list for a declaration, and the name to expect there, if any."""
+    inside, _, name = one.name.rpartition("/") if kept.nested else ("", "", one.name)
+    yield inside, name
+    if kept.nested and one.object:
+        yield one.name, ""
+
+
+def outside(held: Mapping[str, Listed], owned: Collection[str]) -> dict[str, Listed]:
+    """The lists that are not inside a namespace that another environment owns."""
+    return {
+        path: one
+        for path, one in held.items()
+        if not any(f"{one.inside}/".startswith(f"{namespace}/") for namespace in owned)
+    }
 
 
 def undeclared(held: Mapping[str, Listed], found: Mapping[str, Sequence[str]], paths: Collection[str]) -> list[Drift]:
