@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.catalog import named
 from orchestrator.declared import Declaration
-from orchestrator.model import Attribute, Found, Json, Kind, Object, Part, Resource, Spec, get
+from orchestrator.model import Attribute, Found, Json, Kind, Object, Part, Resource, Spec, get, held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,7 +74,8 @@ class Instance:
 
     def live(self, documents: Documents) -> Mapping[str, Json] | None:
         """What the server holds of it, out of what was read; None where it holds nothing."""
-        found = [documents.get(path) for path in self.reads]
+        within = self.resource.within.format_map(self.names)
+        found = [held(self.resource, documents.get(path), within) for path in self.reads]
         if not found or found[0] is None:
             return None
         if self.resource.found:
@@ -180,7 +181,7 @@ def _instance(declaration: Declaration, one: Object, part: Part) -> Instance:
     on = str(get(declaration.spec, part.mount)) if part.mount else declaration.mount
     names = {name: text for name, text in ((resource.mount, on), (resource.name, declaration.name)) if name}
     names |= {"object": declaration.name, **{name: str(value) for name, value in resource.constants.items()}}
-    key = "/".join(word for word in (declaration.mount, "" if one.single else declaration.name) if word)
+    key = "/".join(word for word in (declaration.mount, "" if one.single else declaration.name) if word) or one.key
     if one.nested:
         return _nested(Instance(part, key, declaration, names, resource.constants))
     return Instance(part, key, declaration, {**_scalars(declaration.spec, resource), **names}, resource.constants)

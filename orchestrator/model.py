@@ -41,6 +41,17 @@ def duration(total: int) -> str:
     return f"{total}s"
 
 
+def go_duration(total: int) -> str:
+    """That many seconds as Go prints them.
+
+    >>> go_duration(86400), go_duration(90), go_duration(10)
+    ('24h0m0s', '1m30s', '10s')
+    """
+    hours, minutes = total // 3600, total // 60 % 60
+    text = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{text}{total % 60}s"
+
+
 @dataclass(frozen=True)
 class Shape:
     """How one sort of value looks in YAML, in Terraform and in the API.
@@ -63,7 +74,12 @@ def _same(value: Json) -> Json:
 
 
 def _text(value: Json) -> str:
-    return "" if value is None else str(value)
+    """A value as Terraform turns it into text.
+
+    >>> _text(True), _text(None), _text(5)
+    ('true', '', '5')
+    """
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _ordered(value: Json) -> list[Json]:
@@ -106,6 +122,7 @@ _A_DURATION = "a duration; write it like 20m, 24h or 30d"
 TEXT = Shape("string", {"type": "string"}, "a text", _text, _text, "")
 NUMBER = Shape("number", {"type": "integer", "minimum": 0}, "a whole number", lambda v: v or 0, _same, 0)
 SIGNED = replace(NUMBER, schema={"type": "integer"})
+RATE = replace(NUMBER, schema={"type": "number", "exclusiveMinimum": 0}, expected="a number above 0")
 FLAG = Shape("bool", {"type": "boolean"}, "true or false", bool, _same, zero=False)
 LIST = Shape(["list", "string"], _STRINGS, "a list of texts", _ordered, _ordered, [])
 SET = Shape(["set", "string"], _STRINGS, "a list of texts", _unordered, _unordered, [])
@@ -129,6 +146,7 @@ CLAIMS = Shape(
 SECONDS = Shape("number", _DURATION, _A_DURATION, seconds, seconds, 0)
 SECONDS_TEXT = Shape("string", _DURATION, _A_DURATION, seconds, lambda v: str(seconds(v)), "0")
 DURATION = Shape("string", _DURATION, _A_DURATION, seconds, lambda v: duration(seconds(v)), "0s")
+GO_DURATION = replace(DURATION, render=lambda v: go_duration(seconds(v)))  # where the server echoes 24h0m0s
 PEM = Shape("string", {"type": "string", "pattern": "^-----BEGIN "}, "a PEM text", _pem, _pem, "")
 PEMS = Shape(
     ["list", "string"],
@@ -186,9 +204,9 @@ class Field:
     names: str = ""  # what the value must name: see `config/references.py`
     besides: tuple[str, ...] = ()  # what it may hold though nobody declares it: the server's own
     by: str = ""  # the attribute of what it names that Terraform and the API take in place of the name: an id
+    unsaid: bool = False  # where the YAML is silent, whatever the server holds is right
     only: Mapping[str, Json] = field(default_factory=dict)  # has a default only beside these values of other settings
     limit: Limit | None = None
-    own: bool = False  # where nothing is said the server has its own, and that is no drift
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -263,15 +281,19 @@ class Resource:
     fields: Fields
     mount: str = ""  # the attribute that names the mount
     name: str = ""  # the attribute that names the object
-    named: str = "required"  # "computed": the provider would make up a name where none is given
     mount_default: str = ""
     version: int = 0
     id: str = ""
     import_id: str = ""
     has_id: bool = True
+    takes_id: bool = True  # whether Terraform lets a person write the id
+    has_namespace: bool = True
+    name_default: str = ""  # what Terraform takes where the name is not written
     writes: tuple[Write, ...] = ()
     reads: tuple[str, ...] | None = None
     exists: str = ""  # where a live one shows, when that is not the first read
+    within: str = ""  # the key under which an answer holds it
+    flag: str = ""  # what is false in an answer that says that there is none
     found: Found | None = None  # where the live one is, when its path cannot be told from the YAML
     delete: Write | None = None
     leases: str = ""  # what it gave out is revoked before it goes: the leases' prefix
@@ -281,6 +303,7 @@ class Resource:
     gone: tuple[str, ...] = ()  # words by which the server says 400 for "there is none"
     adopt: str = "import"
     after: tuple[str, ...] = ()  # resource types that must stand first
+    after_mounts: bool = False  # every mount must stand first
     constants: Mapping[str, Json] = field(default_factory=dict)
     item: str = ""  # it is one item of this list, which stands at its path
     unless: Mapping[str, str] = field(default_factory=dict)  # "read" or "delete": the flag that leaves it out
@@ -344,11 +367,16 @@ class Object:
     single: bool = False
     required: tuple[str, ...] = ()
     list: str = ""  # where the server lists them, for what is not declared
+    table: str | None = None  # the list is read: where in the answer the names stand, empty for the whole of it
     ignore: frozenset[str] = frozenset()  # names the server makes by itself; `*` stands for anything
     one_of: tuple[tuple[str, ...], ...] = ()  # settings of which only one may be written
     absent: Mapping[str, str] = field(default_factory=dict)
     lower: bool = False  # the server lower-cases their names
+    header: bool = False  # the server writes their names as HTTP headers: `X-Custom`
+    root: bool = False  # the server has them in the root namespace only
+    policy: bool = False  # a token's policies may name them
     nested: bool = False  # a name may be a path, whose parents are namespaces that must stand first
+    reserved: frozenset[str] = frozenset()  # names that the server keeps for itself
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 
@@ -392,6 +420,12 @@ class Kind:
     def family_path(self) -> str:
         """The first word of what people call its objects: `auth`, `secrets`, or the system kind's own name."""
         return self.name if self.family == "system" else self.family
+
+
+def held(resource: Resource, answer: Mapping[str, Json] | None, within: str) -> Mapping[str, Json] | None:
+    """The object in what its path answers; None where the answer says that there is none."""
+    found = answer if answer is None or not within else answer.get(within)
+    return None if found is None or (resource.flag and not found.get(resource.flag)) else found
 
 
 def get(data: Json, dotted: str) -> Json:

@@ -25,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = tmp_path_factory.mktemp("stack")
     running = local.up(root, request.config.getoption("--server"))
+    plugin = root / ".strongroom/stack/vault/plugins/example-plugin"
+    plugin.touch(mode=0o755)
     with psycopg.connect(postgres(running), autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {STATIC_ACCOUNT} LOGIN")
     yield running

@@ -33,7 +33,7 @@ def everything(
             continue
         example = copy.deepcopy(dict(kind.example))
         for one in kind.objects:
-            if lacks(one.absent, cluster):
+            if lacks(one.absent, cluster) or (namespace and one.root):
                 example.pop(one.key, None)
             _name_mounts(one, example.get(one.key), prefix)
         if kind.family == "system":

@@ -282,6 +282,51 @@ def test_a_setting_that_the_yaml_drops_goes_back_to_its_default(shop: Project) -
     assert (shop.api.read(f"{path}/config") or {})["max_versions"] == 0
 
 
+def test_what_an_auth_mount_is_tuned_to_goes_back_to_its_default(shop: Project) -> None:
+    path = mount(shop, "auth", "approle")
+    tuned = {
+        "default_lease_ttl": "1h",
+        "max_lease_ttl": "24h",
+        "listing_visibility": "unauth",
+        "token_type": "default-batch",
+        "passthrough_request_headers": ["X-Request"],
+        "allowed_response_headers": ["X-Response"],
+        "audit_non_hmac_request_keys": ["role_id"],
+        "audit_non_hmac_response_keys": ["policies"],
+    }
+    shop.document["auth"][path] |= tuned
+    shop.declare(shop.document)
+    shop.applied()
+    before = (shop.api.read(f"sys/mounts/auth/{path}") or {})["config"]
+    for name in tuned:
+        del shop.document["auth"][path][name]
+    shop.declare(shop.document)
+    shop.applied()
+    after = (shop.api.read(f"sys/mounts/auth/{path}") or {})["config"]
+
+    durations = {"default_lease_ttl": 3600, "max_lease_ttl": 86400}
+    assert {name: before[name] for name in tuned} == {**tuned, **durations}
+    assert {name: after.get(name, []) for name in tuned} == {
+        **{name: [] for name in tuned},
+        **dict.fromkeys(durations, 0),
+        "listing_visibility": "hidden",
+        "token_type": "default-service",
+    }
+
+
+def test_an_auth_mount_says_all_of_its_tune_where_the_yaml_says_nothing(shop: Project) -> None:
+    """The official provider keeps what is not said, and sends neither an empty duration nor an empty word."""
+    values = json.loads(shop.invoke("render", "-e", NAME).stdout)["locals"]["vault_auth_backend"]
+    tuned = {name: value for name, value in values[mount(shop, "auth", "approle")].items() if "tune__" in name}
+
+    assert tuned == {
+        "tune__default_lease_ttl": "0s",
+        "tune__max_lease_ttl": "0s",
+        "tune__listing_visibility": "hidden",
+        "tune__token_type": "default-service",
+    }
+
+
 def test_the_server_refuses_in_its_own_words_and_by_the_setting(shop: Project) -> None:
     path = mount(shop, "auth", "approle")
     shop.document["auth"][path]["roles"]["payments"] |= {"token_max_ttl": "10m"}
@@ -331,13 +376,13 @@ def test_five_mistakes_are_five_messages(shop: Project) -> None:
 
 
 def test_two_applies_at_once_both_end_well(shop: Project) -> None:
-    running = [_started(shop) for _ in range(2)]
+    running = [started(shop) for _ in range(2)]
     outputs = [one.communicate(timeout=120) for one in running]
 
     assert [one.returncode for one in running] == [0, 0], outputs
 
 
-def _started(shop: Project) -> subprocess.Popen[str]:
+def started(shop: Project) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "invoke", "apply", "-e", NAME, "--yes", "--no-verify"],
         cwd=shop.root,
@@ -349,7 +394,7 @@ def _started(shop: Project) -> subprocess.Popen[str]:
     )
 
 
-def _kill(leader: int, *, everything: bool) -> None:
+def kill(leader: int, *, everything: bool) -> None:
     """Kill -9 of the command alone, which leaves its Terraform at work, or of all that it started."""
     for stat in Path("/proc").glob("[0-9]*/stat") if everything else []:
         with contextlib.suppress(OSError, ProcessLookupError):
@@ -378,11 +423,11 @@ def test_killed_at_any_moment_the_next_apply_ends_clean(
     one = _project(tmp_path, stack, api, document)
     moments = sorted(random.uniform(0.2, 3.0) for _ in range(20))  # noqa: S311 - no secret
     for turn, moment in enumerate(moments):
-        running = _started(one)
+        running = started(one)
         try:
             running.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
-            _kill(running.pid, everything=turn % 2 == 0)
+            kill(running.pid, everything=turn % 2 == 0)
             running.communicate()
     done = one.invoke("apply", "-e", NAME, "--yes", "--no-verify")
     again = one.invoke("plan", "-e", NAME)

@@ -56,6 +56,7 @@ NEEDS_MORE = {  # what a recording stands on, beside its mount
     "vault_identity_oidc_provider": "a scope",
     "vault_identity_oidc_role": "a key",
     "vault_identity_oidc": "the server that it was recorded on, whose address is the id",
+    "vault_quota_rate_limit#mount-path": "the mount kvq",
     "vault_mount#trailing_slash": "a path that the configuration refuses",
 }
 OURS = sorted(

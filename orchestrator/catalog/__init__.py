@@ -7,13 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog.approle import APPROLE
+from orchestrator.catalog.audit import AUDIT
+from orchestrator.catalog.browser import CORS, UI
 from orchestrator.catalog.database import DATABASE
 from orchestrator.catalog.identity import IDENTITY
 from orchestrator.catalog.identity_mfa import IDENTITY_MFA
 from orchestrator.catalog.identity_oidc import IDENTITY_OIDC
 from orchestrator.catalog.jwt import JWT
 from orchestrator.catalog.kv import KV_V1, KV_V2
+from orchestrator.catalog.password_policies import PASSWORD_POLICIES
 from orchestrator.catalog.pki import PKI
+from orchestrator.catalog.plugins import PLUGINS
+from orchestrator.catalog.quotas import QUOTAS
+from orchestrator.catalog.raft import RAFT
+from orchestrator.catalog.sentinel import EGP_POLICIES, RGP_POLICIES
 from orchestrator.catalog.ssh import SSH
 from orchestrator.catalog.system import NAMESPACES, PASSTHROUGH, POLICIES
 from orchestrator.catalog.transit import TRANSIT
@@ -24,7 +31,26 @@ if TYPE_CHECKING:
 
     from orchestrator.model import Kind, Object, Resource
 
-SYSTEM = {kind.name: kind for kind in (POLICIES, NAMESPACES, IDENTITY, IDENTITY_OIDC, IDENTITY_MFA, PASSTHROUGH)}
+SYSTEM = {
+    kind.name: kind
+    for kind in (
+        POLICIES,
+        NAMESPACES,
+        IDENTITY,
+        IDENTITY_OIDC,
+        IDENTITY_MFA,
+        PASSTHROUGH,
+        PASSWORD_POLICIES,
+        AUDIT,
+        QUOTAS,
+        RAFT,
+        CORS,
+        UI,
+        PLUGINS,
+        EGP_POLICIES,
+        RGP_POLICIES,
+    )
+}
 AUTH = {kind.name: kind for kind in (APPROLE, JWT, USERPASS)}
 SECRETS = {kind.name: kind for kind in (DATABASE, KV_V1, KV_V2, PKI, SSH, TRANSIT)}
 FAMILIES = {"system": SYSTEM, "auth": AUTH, "secrets": SECRETS}

@@ -21,7 +21,7 @@ ENTITY = Resource(
     type="vault_identity_entity",
     path=_ENTITY,
     name="name",
-    named="computed",
+    name_default="(made up)",
     id="{id}",
     found=Found("identity/entity/name/{name}"),
     fields={
@@ -30,7 +30,10 @@ ENTITY = Resource(
         "disabled": Field(FLAG),
         "external_policies": _ELSEWHERE,
     },
-    writes=(Write("identity/entity", on=("create",), data=_NAMED), Write(_ENTITY, on=("update",))),
+    writes=(
+        Write("identity/entity", ("policies", "metadata", "disabled"), on=("create",), data=_NAMED),
+        Write(_ENTITY, ("policies", "metadata", "disabled"), on=("update",)),
+    ),
     after=AFTER_POLICIES,
 )
 
@@ -54,7 +57,7 @@ GROUP = Resource(
     type="vault_identity_group",
     path=_GROUP,
     name="name",
-    named="computed",
+    name_default="(made up)",
     id="{id}",
     version=1,
     found=Found("identity/group/name/{name}"),

@@ -149,9 +149,9 @@ PROVIDER = Resource(
     name="name",
     adopt="create",
     fields={
-        "issuer_host": Field(replace(TEXT, canon=_host, render=_host), api="issuer", own=True, sent="issuer_host"),
+        "issuer_host": Field(replace(TEXT, canon=_host, render=_host), api="issuer", unsaid=True, sent="issuer_host"),
         "https_enabled": Field(
-            replace(FLAG, canon=_secure, render=_secure, zero=True), api="issuer", sent="https_enabled", own=True
+            replace(FLAG, canon=_secure, render=_secure, zero=True), api="issuer", sent="https_enabled", unsaid=True
         ),
         "allowed_clients": Field(SET, "allowed_client_ids", "allowed_client_ids", names="clients", by="client_id"),
         "scopes_supported": Field(SET, names="scopes"),

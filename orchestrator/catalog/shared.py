@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.model import DURATION, FLAG, LIST, MAP, NUMBER, SECONDS, SET, TEXT, Field, Resource, Write, choice
+from orchestrator.model import (
+    DURATION,
+    FLAG,
+    LIST,
+    MAP,
+    NUMBER,
+    SECONDS,
+    SET,
+    TEXT,
+    Field,
+    Json,
+    Resource,
+    Shape,
+    Write,
+    choice,
+)
 
 NO_ALIAS_METADATA = {"openbao": "OpenBao has no alias metadata; leave it out"}
-VISIBILITY = choice("", "hidden", "unauth")
+VISIBILITY = replace(  # the official provider never sends an empty one, so that "hidden" is how it goes back
+    choice("", "hidden", "unauth"),
+    canon=lambda value: value or "hidden",
+    render=lambda value: value or "hidden",
+    zero="hidden",
+)
 TOKEN_TYPE = choice("default", "service", "batch", "default-service", "default-batch")
+_MOUNT_TOKEN_TYPE = replace(choice("default-service", "default-batch", "service", "batch"), zero="default-service")
 
 AFTER_POLICIES = ("vault_policy",)  # a login that names a policy before it stands would give less than declared
 TOKEN = {
@@ -82,21 +103,26 @@ SECRETS_MOUNT = Resource(
     gone=("No secret engine mount at", "no handler for route"),
 )
 
-_TUNE = ("audit_non_hmac_request_keys", "audit_non_hmac_response_keys", "allowed_response_headers")
+_TUNED_LISTS = (
+    "audit_non_hmac_request_keys",
+    "audit_non_hmac_response_keys",
+    "allowed_response_headers",
+    "passthrough_request_headers",
+)
 
 
-def _tuned(shape: object, name: str) -> Field:
-    return Field(shape, f"tune.{name}", f"config.{name}")  # type: ignore[arg-type]
+def _tuned(shape: Shape, name: str, default: Json = None) -> Field:
+    """A setting of the computed group `tune`, of which Terraform keeps what the configuration no longer says."""
+    return Field(shape, f"tune.{name}", f"config.{name}", default)
 
 
 AUTH_FIELDS = {
     "description": Field(TEXT),
-    "default_lease_ttl": _tuned(DURATION, "default_lease_ttl"),
-    "max_lease_ttl": _tuned(DURATION, "max_lease_ttl"),
-    "listing_visibility": _tuned(VISIBILITY, "listing_visibility"),
-    "token_type": _tuned(replace(TOKEN_TYPE, zero="default-service"), "token_type"),
-    "passthrough_request_headers": _tuned(LIST, "passthrough_request_headers"),
-    **{name: _tuned(LIST, name) for name in _TUNE},
+    "default_lease_ttl": _tuned(DURATION, "default_lease_ttl", 0),
+    "max_lease_ttl": _tuned(DURATION, "max_lease_ttl", 0),
+    "listing_visibility": _tuned(VISIBILITY, "listing_visibility", "hidden"),
+    "token_type": _tuned(_MOUNT_TOKEN_TYPE, "token_type", "default-service"),
+    **{name: _tuned(LIST, name) for name in _TUNED_LISTS},
     "local": Field(FLAG, replace=True),
     "accessor": Field(TEXT, output=True),
     "disable_remount": Field(FLAG, yaml=False, readable=False),
@@ -105,14 +131,7 @@ AUTH_WRITES = (
     Write("sys/auth/{path}", ("type", "description", "local"), on=("create",)),
     Write(
         "sys/mounts/auth/{path}/tune",
-        (
-            "default_lease_ttl",
-            "max_lease_ttl",
-            "listing_visibility",
-            "token_type",
-            "passthrough_request_headers",
-            *_TUNE,
-        ),
+        ("default_lease_ttl", "max_lease_ttl", "listing_visibility", "token_type", "identity_token_key", *_TUNED_LISTS),
     ),
     Write("sys/mounts/auth/{path}/tune", ("description",), on=("update",)),
 )
@@ -127,7 +146,7 @@ AUTH_MOUNT = Resource(
     version=1,
     fields={
         "type": Field(TEXT, required=True, replace=True, yaml=False),
-        "identity_token_key": Field(TEXT, yaml=False, readable=False),
+        "identity_token_key": Field(TEXT, api="config.identity_token_key", absent=_NOT_HERE),
         **AUTH_FIELDS,
     },
     writes=AUTH_WRITES,

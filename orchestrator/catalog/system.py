@@ -48,6 +48,7 @@ NAMESPACES = Kind(
             key="namespaces",
             list="sys/namespaces",
             nested=True,
+            reserved=frozenset({"root", "sys", "audit", "auth", "cubbyhole", "identity"}),
             parts=(
                 Part(
                     Resource(
@@ -124,5 +125,5 @@ PASSTHROUGH = Kind(
             ),
         ),
     ),
-    example={"sys/quotas/rate-limit/everything": {"data": {"rate": 1000}}},
+    example={"sys/quotas/rate-limit/cubbyhole": {"data": {"path": "cubbyhole/", "rate": 1000}}},
 )

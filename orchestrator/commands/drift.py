@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.config.load import inside
 from orchestrator.context import opened
 from orchestrator.live import drift as compare
-from orchestrator.live.many import each
+from orchestrator.live.many import each, read
 from orchestrator.live.standing import has_its_mount, standing
+from orchestrator.model import get
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.live.drift import Drift
+    from orchestrator.live.server import Server
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,21 @@ def drift(root: Path, name: str, environ: Mapping[str, str]) -> DriftReport:
         server = context.session.server
         mounts = standing(server)
         there = [one for one in context.instances if one.declaration.object is None or has_its_mount(one, mounts)]
-        documents = each(compare.paths(there), lambda path, gone: server.read(path, gone=gone))
-        held = compare.lists(context.environment, mounts)
-        listed = each(dict.fromkeys(held, ()), lambda path, _: server.list(path))
+        documents = read(server, compare.paths(there))
+        owned = inside(root, context.environment).values()
+        held = compare.outside(compare.lists(context.environment, mounts), owned)
+        listed = each(dict.fromkeys(held, ()), lambda path, _: _names(server, path, held[path].table))
         found = [
             *compare.drift(context.instances, documents),
-            *compare.undeclared(held, listed),
+            *compare.undeclared(held, listed, compare.paths(context.instances)),
             *compare.undeclared_mounts(context.environment, mounts),
         ]
         return DriftReport(name, context.server, len(context.instances), tuple(found), context.session.warnings)
+
+
+def _names(server: Server, path: str, table: str | None) -> Sequence[str]:
+    """The names that stand under a path: listed, or in the table that an answer holds."""
+    if table is None:
+        return server.list(path)
+    answer = server.read(path) or {}
+    return list(get(answer, table) or () if table else answer)

@@ -13,7 +13,7 @@ from orchestrator.context import opened
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.live import adopt
 from orchestrator.live.canaries import prove
-from orchestrator.live.many import each
+from orchestrator.live.many import read
 from orchestrator.live.secrets import resolve
 from orchestrator.live.standing import standing
 from orchestrator.terraform import gate, run
@@ -142,8 +142,7 @@ def _adoption(context: Context, workspace: Workspace) -> Adoption:
         raise Refused("\n".join(in_the_way))
     candidates = adopt.candidates(context.instances, state, mounts)
     paths = {one.exists_path: one.resource.gone for one in candidates}
-    live = each(paths, lambda path, gone: server.read(path, gone=gone))
-    return adopt.adoption(candidates, state, live)
+    return adopt.adoption(candidates, state, read(server, paths))
 
 
 def _revoke(context: Context, planned: Sequence[Change]) -> None:

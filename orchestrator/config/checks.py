@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.config.source import Node
     from orchestrator.declared import Cluster
     from orchestrator.errors import Problem
+    from orchestrator.model import Object
 
 _RESERVED = {"secrets": ("sys", "identity", "cubbyhole", "auth", "audit"), "auth": ("token",)}
 _MOUNT = re.compile(r"(?!\.{1,2}(/|$))[\w.@:=~-]+(/(?!\.{1,2}(/|$))[\w.@:=~-]+)*", re.ASCII)
@@ -25,9 +26,11 @@ _CONDITION = re.compile(r"(openbao|vault)(?:(>=|<)([0-9.]+))?")
 
 def check_paths(found: Sequence[Entry]) -> Iterator[Problem]:
     mounts = {(one.kind.family, one.mount): one for one in found if one.object is None}
+    namespaces = {one.name: one for one in found if one.object and one.object.parts[0].resource.encloses}
     for one in found:
         if one.object is None:
             yield from _check_mount(one, mounts)
+            yield from _check_namespaces(one, namespaces)
         elif not one.object.single:
             yield from _check_name(one)
 
@@ -46,17 +49,35 @@ def _check_mount(entry: Entry, mounts: Mapping[tuple[str, str], Entry]) -> Itera
             yield problem(entry.where, f"{entry.title}: lies inside the mount {above.title} ({above.where}); move one")
 
 
+def _check_namespaces(entry: Entry, namespaces: Mapping[str, Entry]) -> Iterator[Problem]:
+    """A namespace takes every path below its name, but for those of auth methods, which begin with `auth/`."""
+    for name, other in sorted(namespaces.items()) if entry.kind.family == "secrets" else ():
+        if f"{entry.mount}/".startswith(f"{name}/") or name.startswith(f"{entry.mount}/"):
+            yield problem(entry.where, f"{entry.title}: its path belongs to {other.title} ({other.where}); move one")
+            return
+
+
 def _check_name(entry: Entry) -> Iterator[Problem]:
     resource = entry.object.parts[0].resource if entry.object else None
     if resource and resource.path == f"{{{resource.name}}}":
         if not _API_PATH.fullmatch(entry.name):
             yield problem(entry.where, f"{entry.title}: {entry.name!r} is not an API path; write it like sys/quotas/x")
+    elif resource and entry.object and entry.object.reserved & set(_parts(entry)):
+        yield problem(entry.where, f"{entry.title}: the server keeps that name for itself; choose another")
     elif not all(_NAME.fullmatch(part) for part in _parts(entry)):
         wanted = "letters, digits and _ . - with a letter, a digit or _ at both ends"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} is not a name; write {wanted}")
-    elif entry.object and entry.object.lower and entry.name != entry.name.lower():
-        told = f"the server would call it {entry.name.lower()!r}; write it so"
-        yield problem(entry.where, f"{entry.title}: {entry.name!r} has capital letters: {told}")
+    elif entry.object and entry.name != (known := _known_as(entry.object, entry.name)):
+        told = f"the server would call it {known!r}; write it so"
+        what = "has capital letters" if entry.object.lower else "is not as HTTP headers are written"
+        yield problem(entry.where, f"{entry.title}: {entry.name!r} {what}: {told}")
+
+
+def _known_as(one: Object, name: str) -> str:
+    """What the server would call an object of that name."""
+    if one.header:
+        return "-".join(word.capitalize() for word in name.split("-"))
+    return name.lower() if one.lower else name
 
 
 def _parts(entry: Entry) -> list[str]:
@@ -86,7 +107,7 @@ def check_place(found: Sequence[Entry], namespace: str) -> Iterator[Problem]:
     """What only the root namespace has, and a nested object whose parents nobody declares."""
     names = {(one.kind.name, one.name) for one in found}
     for entry in found:
-        if entry.kind.root and namespace:
+        if namespace and (entry.kind.root or (entry.object and entry.object.root)):
             told = "the server has one of it, in the root namespace; move it to the environment of that"
             yield problem(entry.where, f"{entry.title}: {told}")
         parent = entry.name.rpartition("/")[0]

@@ -15,7 +15,15 @@ Accepts = Callable[[Json], bool]  # takes a Node's value, whose parts are Nodes
 
 _SILENT = frozenset({"description", "writeOnly", "default", "examples"})
 _OF_MAPS = frozenset({"properties", "required", "additionalProperties"})
-_TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list, "null": NoneType}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "object": (dict,),
+    "array": (list,),
+    "null": (NoneType,),
+}
 
 
 @cache
@@ -65,7 +73,7 @@ def _map(schema: dict[str, Json]) -> Accepts:
 
 
 def _type(names: str | list[str]) -> Accepts:
-    types = {_TYPES[name] for name in ([names] if isinstance(names, str) else names)}
+    types = {one for name in ([names] if isinstance(names, str) else names) for one in _TYPES[name]}
     return lambda value: type(value) in types
 
 
@@ -78,8 +86,12 @@ def _minimum(least: int) -> Accepts:
     return lambda value: type(value) not in (int, float) or value >= least
 
 
-def _enum(words: list[str]) -> Accepts:
-    return lambda value: type(value) is str and value in words
+def _above(least: int) -> Accepts:
+    return lambda value: type(value) not in (int, float) or value > least
+
+
+def _enum(words: list[Json]) -> Accepts:
+    return lambda value: type(value) in (str, int) and value in words
 
 
 def _items(schema: dict[str, Json]) -> Accepts:
@@ -103,6 +115,7 @@ _KEYWORDS: dict[str, Callable[[Json], Accepts]] = {
     "type": _type,
     "pattern": _pattern,
     "minimum": _minimum,
+    "exclusiveMinimum": _above,
     "enum": _enum,
     "const": lambda word: _enum([word]),
     "items": _items,

@@ -77,7 +77,8 @@ def _known(found: Sequence[Entry], policies: Iterable[str]) -> Known:
             objects.setdefault((one.kind.name, one.mount, one.object.key), {})[one.name] = one
         for key, use in _uses(one):
             uses.setdefault((one.kind.name, one.mount, key, use.node.value), []).append(use)
-    return Known(frozenset((*_BUILT_IN, *policies)), mounts, objects, uses)
+    others = (one.name for one in found if one.object and one.object.policy)
+    return Known(frozenset((*_BUILT_IN, *policies, *others)), mounts, objects, uses)
 
 
 def _uses(entry: Entry) -> Iterator[tuple[str, Use]]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from orchestrator.model import get
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from orchestrator.declared import Environment
+    from orchestrator.declared import Declaration, Environment
     from orchestrator.instances import Documents, Instance
     from orchestrator.live.standing import Standing
-    from orchestrator.model import Attribute, Field, Json, Kind
+    from orchestrator.model import Attribute, Field, Json, Kind, Object
 
 
 @dataclass(frozen=True, order=True)
@@ -58,7 +58,7 @@ def _settings(one: Instance, live: Mapping[str, Json], names: Names) -> Iterator
         if field.secret or field.output or not field.readable:
             continue
         said = declared.get(attribute.yaml)
-        if said is not None or not (field.computed or field.own):
+        if said is not None or not (field.computed or field.unsaid):
             found = get(live, attribute.api)
             yield from _compared(one, attribute, said, names.told(one.kind, field, found) if field.by else found, live)
 
@@ -103,29 +103,57 @@ class Names:
                 yield get(live, api), one.declaration.name or one.declaration.mount
 
 
-def lists(environment: Environment, mounts: Standing) -> dict[str, tuple[str, frozenset[str]]]:
-    """Every list worth reading for what nobody declared: {path: (what it holds, names to expect)}."""
-    held: dict[str, tuple[str, frozenset[str]]] = {}
+@dataclass(frozen=True)
+class Listed:
+    """What a list holds: how its objects are titled, and which names are expected."""
+
+    prefix: str
+    known: frozenset[str]
+    table: str | None  # where the names stand in an answer that is read
+    inside: str = ""  # the namespace of the list, seen from the environment's
+
+
+def lists(environment: Environment, mounts: Standing) -> dict[str, Listed]:
+    """Every list worth reading for what nobody declared, by its path."""
+    held: dict[str, Listed] = {}
     for one in environment.declarations:
         stands = one.kind.mount is None or mounts.get((one.kind.family, one.mount)) == one.kind.type
         for kept in one.kind.objects if one.object is None else (one.object,):
             if kept.list and stands:
-                inside, _, name = one.name.rpartition("/") if kept.nested else ("", "", one.name)
-                path = "/".join(part for part in (inside, kept.list.format(mount=one.mount)) if part)
-                key = "" if kept.key == one.kind.name else kept.key
-                prefix = "/".join(part for part in (one.kind.family_path, one.mount, key, inside) if part)
-                known = held.get(path, (prefix, kept.ignore))[1]
-                held[path] = (prefix, known | ({name} if one.object else set()))
+                for inside, name in _expected(one, kept):
+                    path = "/".join(part for part in (inside, kept.list.format(mount=one.mount)) if part)
+                    key = "" if kept.key == one.kind.name else kept.key
+                    prefix = "/".join(part for part in (one.kind.family_path, one.mount, key, inside) if part)
+                    known = held[path].known if path in held else kept.ignore
+                    held[path] = Listed(prefix, known | ({name} if name else set()), kept.table, inside)
     return held
 
 
-def undeclared(held: Mapping[str, tuple[str, frozenset[str]]], found: Mapping[str, Sequence[str]]) -> list[Drift]:
-    """Each live object, on a declared mount or beside all mounts, that no YAML names."""
+def _expected(one: Declaration, kept: Object) -> Iterator[tuple[str, str]]:
+    """In which namespaces to list for a declaration, and the name to expect there, if any."""
+    inside, _, name = one.name.rpartition("/") if kept.nested else ("", "", one.name)
+    yield inside, name
+    if kept.nested and one.object:
+        yield one.name, ""
+
+
+def outside(held: Mapping[str, Listed], owned: Collection[str]) -> dict[str, Listed]:
+    """The lists that are not inside a namespace that another environment owns."""
+    return {
+        path: one
+        for path, one in held.items()
+        if not any(f"{one.inside}/".startswith(f"{namespace}/") for namespace in owned)
+    }
+
+
+def undeclared(held: Mapping[str, Listed], found: Mapping[str, Sequence[str]], paths: Collection[str]) -> list[Drift]:
+    """Each live object, on a declared mount or beside all mounts, that no YAML names, nor a declared path."""
     return sorted(
-        Drift(f"{prefix}/{name.rstrip('/')}", "", UNDECLARED, PRESENT)
-        for path, (prefix, known) in held.items()
+        Drift(f"{one.prefix}/{name.rstrip('/')}", "", UNDECLARED, PRESENT)
+        for path, one in held.items()
         for name in found[path]
-        if name.rstrip("/") not in known and not any(fnmatchcase(name, made) for made in known if "*" in made)
+        if name.rstrip("/") not in one.known and f"{path}/{name}" not in paths
+        if not any(fnmatchcase(name, made) for made in one.known if "*" in made)
     )
 
 

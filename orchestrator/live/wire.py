@@ -49,10 +49,10 @@ class Wire:
     token: str = field(repr=False)
     session: requests.Session = field(repr=False)
 
-    def read(self, path: str, gone: tuple[str, ...] = ()) -> Mapping[str, Json] | None:
+    def read(self, path: str, gone: tuple[str, ...] = (), query: str = "") -> Mapping[str, Json] | None:
         """What stands at a path; of one that ends in `/`, its list with all that the server tells of its items."""
         method, path = ("LIST", path.rstrip("/")) if path.endswith("/") else ("GET", path)
-        reply = self._patiently(method, path, _is_transient)
+        reply = self._patiently(method, path, _is_transient, query=query)
         return None if _is_absent(reply, gone) else self._answer(method, path, reply).data
 
     def list(self, path: str) -> tuple[str, ...]:
@@ -84,21 +84,21 @@ class Wire:
         again: Callable[[Response], bool],
         data: Mapping[str, Json] | None = None,
         wrap: str = "",
+        query: str = "",
     ) -> Response:
         """The reply, which may have to wait for a new leader or for a rate limit."""
         deadline, pause = time.monotonic() + PATIENCE, 0.05
-        reply = self._send(method, path, data, wrap)
+        reply = self._send(method, path, data, wrap, query)
         while again(reply) and time.monotonic() + pause < deadline:
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
-            reply = self._send(method, path, data, wrap)
+            reply = self._send(method, path, data, wrap, query)
         return reply
 
-    def _send(self, method: str, path: str, data: Mapping[str, Json] | None, wrap: str) -> Response:
+    def _send(self, method: str, path: str, data: Mapping[str, Json] | None, wrap: str, query: str) -> Response:
+        target = f"/v1/{quote(path)}" + (f"?{query}" if query else "")
         try:
-            reply: Response = self._adapter().request(
-                method, f"/v1/{quote(path)}", raise_exception=False, json=data, wrap_ttl=wrap
-            )
+            reply: Response = self._adapter().request(method, target, raise_exception=False, json=data, wrap_ttl=wrap)
         except RequestException as error:
             failure = Unreachable(_why_unreachable(self.address, error))
         else:

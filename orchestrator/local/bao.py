@@ -23,6 +23,8 @@ cluster_name = "{cluster}"
 api_addr     = "http://127.0.0.1:{port}"
 cluster_addr = "https://127.0.0.1:{cluster_port}"
 {mlock}
+plugin_directory = {plugins}
+
 listener "tcp" {{
   address         = "127.0.0.1:{port}"
   cluster_address = "127.0.0.1:{cluster_port}"
@@ -49,6 +51,11 @@ class Node:
     @property
     def data(self) -> Path:
         return self.folder / "data"
+
+    @property
+    def plugins(self) -> Path:
+        """Where programs lie that the server may be told to run."""
+        return self.folder / "plugins"
 
     @property
     def keys(self) -> Path:
@@ -131,12 +138,14 @@ def _launch(node: Node, server: Server, lock: int) -> None:
     if not node.data.exists():
         node.unfinished.touch(mode=0o600)
     files.private_folder(node.data)
+    files.private_folder(node.plugins)
     mlock = "disable_mlock = true\n" if server.product == "vault" else ""
     filled = CONFIG.format(
         cluster=node.cluster,
         port=node.port,
         cluster_port=node.cluster_port,
         data=json.dumps(str(node.data)),
+        plugins=json.dumps(str(node.plugins)),
         mlock=mlock,
     )
     files.write(node.folder / "config.hcl", filled)

@@ -101,7 +101,7 @@ def title(one: Mapping[str, Json]) -> str:
     mount, name = one["index"], ""
     if place.named and not place.system:
         mount, _, name = one["index"].rpartition("/")
-    mount, name = ("", mount) if place.system else (mount, name)
+    mount, name = ("", mount if place.named else "") if place.system else (mount, name)
     key = place.key if str(one.get("name", "this")).startswith("this") else one["name"]
     return "/".join(part for part in (place.family, mount, key, name, place.setting) if part)
 

@@ -131,7 +131,9 @@ class _Block:
         dynamic = dict(self._dynamic())
         tier = self.same[0].tier
         below = [f"{self.resource.type}.{label(tier - 1)}"] if tier else []
-        after = [*(f"{name}.this" for name in self.resource.after if name in self.present), *below]
+        mounts = sorted(set(self.mounts.values())) if self.resource.after_mounts else []
+        first = (*self.resource.after, *mounts)
+        after = [*(f"{name}.this" for name in first if name in self.present), *below]
         return {
             "for_each": f"${{local.{self.local}}}",
             **dict(self._identity()),

@@ -20,8 +20,13 @@ def trials(mount: Mount) -> Iterator[Trial]:
 
 
 def _prove(server: Server, name: str) -> None:
-    if server.read(f"sys/namespaces/{name}") is None:
+    parent, _, own = name.rpartition("/")
+    if _inside(server, parent).read(f"sys/namespaces/{own}") is None:
         raise Failed("the namespace is not there")
-    inside = server.in_namespace("/".join(part for part in (server.namespace, name) if part))
+    inside = _inside(server, name)
     if not inside.read("sys/mounts"):
         raise Failed("the namespace has no mounts")
+
+
+def _inside(server: Server, name: str) -> Server:
+    return server.in_namespace("/".join(part for part in (server.namespace, name) if part))

@@ -61,6 +61,7 @@ class Api:
             raise
 
     def call(self, method: str, path: str, body: Json, namespace: str = "") -> dict[str, Json]:
+        """The data of an answer; the path may end in a query: `sys/plugins/catalog/auth/x?version=v1.0.0`."""
         deadline = time.monotonic() + _PATIENCE
         pause = 0.05
         while True:
@@ -89,7 +90,7 @@ class Api:
         inside = "/".join(part for part in (self.namespace.strip("/"), namespace.strip("/")) if part)
         if inside:
             headers["X-Vault-Namespace"] = inside
-        target = f"{urllib.parse.urlsplit(self.address).path.rstrip('/')}/v1/{urllib.parse.quote(path)}"
+        target = f"{urllib.parse.urlsplit(self.address).path.rstrip('/')}/v1/{urllib.parse.quote(path, safe='/?=&')}"
         content = None if body is None else json.dumps(body)
         kept = hasattr(self._local, "connection")
         try:

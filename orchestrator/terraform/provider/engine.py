@@ -10,7 +10,7 @@ from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Block, Diagnosed, Planned, ResourceSchema
 from orchestrator.terraform.provider.object import LiveObject, diagnosed
 from orchestrator.terraform.provider.schema import PROVIDER, resource_schema
-from orchestrator.terraform.provider.state import Flat, flatten, identity, nest, nothing, parse_id, same, steps
+from orchestrator.terraform.provider.state import Flat, flatten, nest, nothing, parse_id, place, same, steps
 from orchestrator.terraform.provider.values import UNKNOWN
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _secret_names(resource: Resource) -> set[str]:
 
 def plan(resource: Resource, prior: Flat | None, config: Flat) -> Planned:
     """The state that an apply would reach, unknown where only the server will tell."""
-    planned: Flat = {name: config[name] for name in (*identity(resource), "namespace")}
+    planned: Flat = {name: config[name] for name in place(resource)}
     if resource.mount_default and planned[resource.mount] is None:
         planned[resource.mount] = _mount_default(resource, config)
     if resource.has_id:
@@ -183,7 +183,7 @@ def _planned(attribute: Attribute, prior: Flat | None, config: Flat) -> Json:
 
 
 def _replaced(resource: Resource, prior: Flat, planned: Flat) -> Iterator[tuple[str | int, ...]]:
-    for name in (*identity(resource), "namespace"):
+    for name in place(resource):
         if prior[name] != planned[name]:
             yield (name,)
     for attribute in resource.attributes():

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.model import Json, Resource, Write, get
+from orchestrator.model import Json, Resource, Write, get, held
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Diagnosed
 from orchestrator.terraform.provider.state import Flat, nest, nothing, same, steps
@@ -55,11 +55,15 @@ class LiveObject:
             return self._merged({}, {}) if self._item in self._items() else None
         document: dict[str, Json] = {}
         for position, template in enumerate(() if self._skips("read") else self.resource.read_paths):
-            found = self.api.read(self._path(template), self._namespace, self.resource.gone)
+            found = self._held(self.api.read(self._path(template), self._namespace, self.resource.gone))
             if found is None and position == 0:
                 return None
             document |= found or {}
         return self._merged(document, reply or {})
+
+    def _held(self, answer: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
+        """The object in an answer; None where it says that there is none."""
+        return held(self.resource, answer, self._path(self.resource.within))
 
     def _merged(self, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Flat:
         flat = dict(self.flat)
@@ -153,7 +157,7 @@ class LiveObject:
         if before is None:
             older = self.resource.kept and attribute.field.readable and not attribute.field.computed
             return (shape.zero if value is None and older else value), True
-        reset = value is None and not nothing(shape, before[name])
+        reset = value is None and not (nothing(shape, before[name]) or attribute.field.unsaid)
         return (shape.zero if reset else value), not same(shape, before[name], value)
 
     def _carried(self, write: Write) -> Iterator[Attribute]:
@@ -214,7 +218,7 @@ def _seen(attribute: Attribute, known: Json, document: Mapping[str, Json], reply
     live = get(document, attribute.api) if field.readable else None
     if live is None and (field.output or known is UNKNOWN):
         live = reply.get(attribute.key)
-    if live is None or (field.own and known is None):
+    if live is None or (field.unsaid and known is None):
         return None if known is UNKNOWN else known
     if known is not UNKNOWN and (same(shape, known, live) or (nothing(shape, known) and nothing(shape, live))):
         return known

@@ -46,15 +46,16 @@ def _sorted(attributes: Iterable[Attribute]) -> tuple[Attribute, ...]:
 
 def _identity(resource: model.Resource) -> Iterator[Attribute]:
     if resource.has_id:
-        yield Attribute("id", "string", optional=True, computed=True)
-    yield Attribute("namespace", "string", optional=True)
+        yield Attribute("id", "string", optional=resource.takes_id, computed=True)
+    if resource.has_namespace:
+        yield Attribute("namespace", "string", optional=True)
     if resource.mount:
         given = not resource.mount_default
         computed = resource.mount_default.startswith("{")
         yield Attribute(resource.mount, "string", required=given, optional=not given, computed=computed)
     if resource.name:
-        made_up = resource.named == "computed"
-        yield Attribute(resource.name, "string", required=not made_up, optional=made_up, computed=made_up)
+        given = not resource.name_default
+        yield Attribute(resource.name, "string", required=given, optional=not given, computed=not given)
 
 
 def _element(shape: model.Shape) -> Block:

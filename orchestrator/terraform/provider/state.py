@@ -61,7 +61,12 @@ def _paths(resource: Resource) -> list[str]:
 
 
 def _top(resource: Resource) -> list[str]:
-    return ["namespace", *(["id"] if resource.has_id else []), *identity(resource)]
+    return [*(["id"] if resource.has_id else []), *place(resource)]
+
+
+def place(resource: Resource) -> list[str]:
+    """The attributes that say which object it is, and in which namespace."""
+    return [*identity(resource), *(["namespace"] if resource.has_namespace else [])]
 
 
 def identity(resource: Resource) -> list[str]:
