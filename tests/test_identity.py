@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from orchestrator.commands.drift import drift
 from orchestrator.commands.plan import Asked, apply, plan
@@ -24,7 +27,8 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("namespaces")]
 
 NAME = "people"
 QUIET = Asked(verify=False)
-IDENTITY = {
+ADA = {"policies": ["payments-read"], "metadata": {"team": "pay"}}
+IDENTITY: dict[str, Any] = {
     "entities": {"ada": {"policies": ["payments-read"]}, "grace": {}},
     "entity_aliases": {"ada-by-password": {"entity": "ada", "mount": "people", "name": "ada"}},
     "groups": {
@@ -41,10 +45,11 @@ class People:
         self.root, self.stack, self.api = root, stack, api
         self.environ: dict[str, str] = {}
 
-    def declare(self, **changed: dict[str, Any]) -> None:
+    def declare(self, identity_oidc: dict[str, Any] | None = None, **changed: dict[str, Any]) -> None:
         identity = {**IDENTITY, **changed}
         auth = {"people": {"type": "userpass", "users": {"ada": {"password": "env:ADA_PASSWORD"}}}}
-        document = {"namespace": self.api.namespace, "auth": auth, "identity": identity}
+        document: dict[str, Any] = {"namespace": self.api.namespace, "auth": auth, "identity": identity}
+        document |= {"identity_oidc": identity_oidc} if identity_oidc else {}
         self.environ = project(self.root, self.stack, NAME, document)
 
     def apply(self, asked: Asked = QUIET) -> None:
@@ -123,3 +128,59 @@ def test_groups_leave_a_group_when_they_are_named(people: People) -> None:
 
     assert not engineers["member_group_ids"]
     assert people.drift() == ()
+
+
+OIDC: dict[str, Any] = {
+    "keys": {"apps": {"algorithm": "ES256"}},
+    "roles": {
+        "services": {"key": "apps", "template": '{"team": {{identity.entity.metadata.team}}}'},
+        "others": {"key": "apps"},
+    },
+    "clients": {"dashboard": {"key": "apps", "redirect_uris": ["https://dashboard.example.org/callback"]}},
+}
+
+
+def test_an_entity_gets_a_signed_token_by_a_declared_role(people: People) -> None:
+    (people.root / "policies").mkdir()
+    (people.root / "policies" / "payments-read.hcl").write_text(
+        'path "identity/oidc/token/services" {\n  capabilities = ["read"]\n}\n'
+    )
+    people.declare(identity_oidc=OIDC, entities={**IDENTITY["entities"], "ada": ADA})
+    people.apply()
+    auth = requests.post(
+        f"{people.stack.address}/v1/auth/people/login/ada",
+        json={"password": people.environ["ADA_PASSWORD"]},
+        headers={"X-Vault-Namespace": people.api.namespace},
+        timeout=10,
+    ).json()["auth"]
+    ada = Api(people.stack.address, auth["client_token"], people.api.namespace)
+    token = (ada.read("identity/oidc/token/services") or {})["token"]
+    ada.close()
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+
+    assert claims["team"] == "pay"
+    assert claims["exp"] - claims["iat"] == 60 * 60
+
+
+def test_only_who_is_declared_may_use_a_key_and_no_client_secret_is_kept(people: People) -> None:
+    people.declare(identity_oidc=OIDC, groups={}, entity_aliases={})
+    people.apply()
+    roles = [people.api.read(f"identity/oidc/role/{name}") or {} for name in ("services", "others")]
+    client = people.api.read("identity/oidc/client/dashboard") or {}
+    allowed = {one["client_id"] for one in (*roles, client)}
+
+    assert set((people.api.read("identity/oidc/key/apps") or {})["allowed_client_ids"]) == allowed
+    assert _files_with(people.root, client["client_secret"]) == []
+
+    people.declare(
+        identity_oidc={**OIDC, "roles": {"services": OIDC["roles"]["services"]}}, groups={}, entity_aliases={}
+    )
+    people.apply(Asked(destroy=["all"], verify=False))
+
+    left = set((people.api.read("identity/oidc/key/apps") or {})["allowed_client_ids"])
+    assert left == allowed - {roles[1]["client_id"]}
+    assert people.drift() == ()
+
+
+def _files_with(root: Path, secret: str) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file() and secret in path.read_text(errors="replace")]
