@@ -40,6 +40,15 @@ def render(_: Context, environment: str = "dev") -> None:
         report.as_json(commands.render(ROOT, environment, os.environ))
 
 
+@task(help={"environment": ENVIRONMENT, "writes": "what apply needs, not only plan and drift"})
+def rights(_: Context, environment: str = "dev", writes: bool = False) -> None:
+    """Print the least policy for a token that plans, or with --writes applies; no server is asked."""
+    with answering():
+        from orchestrator.commands import check as commands
+
+        sys.stdout.write(commands.rights(ROOT, environment, os.environ, writes=writes))
+
+
 @task(help={"environment": ENVIRONMENT, "out": "save the plan to this file, for apply --plan", "format": FORMAT})
 def plan(_: Context, environment: str = "dev", out: str = "", format: str = "text") -> None:
     """Show what an apply would do; exit code 2 when there are changes."""
@@ -204,4 +213,6 @@ def issue(
 
 approle = Collection("approle")
 approle.add_task(issue)
-namespace = Collection(validate, render, plan, apply, drift, up, down, status, reset, schema, check, test, approle)
+namespace = Collection(
+    validate, render, rights, plan, apply, drift, up, down, status, reset, schema, check, test, approle
+)

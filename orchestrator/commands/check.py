@@ -8,12 +8,14 @@ from orchestrator.config.load import environments, load
 from orchestrator.context import local
 from orchestrator.errors import ConfigInvalid, Problem
 from orchestrator.instances import instances
+from orchestrator.rights import policy
 from orchestrator.terraform import render as renderer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from orchestrator.instances import Instance
     from orchestrator.model import Json
 
 
@@ -31,7 +33,16 @@ def validate(root: Path, names: Sequence[str]) -> dict[str, int]:
     return counted
 
 
+def rights(root: Path, name: str, environ: Mapping[str, str], *, writes: bool) -> str:
+    """The least policy for a token that plans an environment, or applies it; no server is asked."""
+    return policy(_declared(root, name, environ), writes=writes)
+
+
 def render(root: Path, name: str, environ: Mapping[str, str]) -> dict[str, Json]:
     """The Terraform JSON of an environment; no server is asked, no secret is read."""
+    return renderer.render(_declared(root, name, environ))
+
+
+def _declared(root: Path, name: str, environ: Mapping[str, str]) -> tuple[Instance, ...]:
     declared = load(root, name, None)
-    return renderer.render(instances(load(root, name, {**local(root, declared), **environ})))
+    return instances(load(root, name, {**local(root, declared), **environ}))
