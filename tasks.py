@@ -46,7 +46,7 @@ def rights(_: Context, environment: str = "dev", writes: bool = False) -> None:
     with answering():
         from orchestrator.commands import check as commands
 
-        sys.stdout.write(commands.rights(ROOT, environment, os.environ, writes=writes))
+        sys.stdout.write(commands.rights(ROOT, environment, writes=writes))
 
 
 @task(help={"environment": ENVIRONMENT, "out": "save the plan to this file, for apply --plan", "format": FORMAT})

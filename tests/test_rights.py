@@ -58,7 +58,7 @@ def test_the_rights_that_the_tool_prints_are_enough_for_every_kind(
         document = _of_the_root(document)
     environ = project(tmp_path, stack, "rights", document)
     planner, applier = (
-        {**environ, "VAULT_TOKEN": _allowed(stack, where, rights(tmp_path, "rights", environ, writes=writes))}
+        {**environ, "VAULT_TOKEN": _allowed(stack, where, rights(tmp_path, "rights", writes=writes))}
         for writes in (False, True)
     )
     asked = Asked(destroy=["all"], many=True, verify=False)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.instances import Instance
     from orchestrator.model import Json
 
 
@@ -33,16 +32,12 @@ def validate(root: Path, names: Sequence[str]) -> dict[str, int]:
     return counted
 
 
-def rights(root: Path, name: str, environ: Mapping[str, str], *, writes: bool) -> str:
-    """The least policy for a token that plans an environment, or applies it; no server is asked."""
-    return policy(_declared(root, name, environ), writes=writes)
+def rights(root: Path, name: str, *, writes: bool) -> str:
+    """The least policy for a token that plans an environment, or applies it; no server is asked, no placeholder read."""
+    return policy(instances(load(root, name, None)), writes=writes)
 
 
 def render(root: Path, name: str, environ: Mapping[str, str]) -> dict[str, Json]:
     """The Terraform JSON of an environment; no server is asked, no secret is read."""
-    return renderer.render(_declared(root, name, environ))
-
-
-def _declared(root: Path, name: str, environ: Mapping[str, str]) -> tuple[Instance, ...]:
     declared = load(root, name, None)
-    return instances(load(root, name, {**local(root, declared), **environ}))
+    return renderer.render(instances(load(root, name, {**local(root, declared), **environ})))
