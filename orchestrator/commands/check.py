@@ -33,7 +33,7 @@ def validate(root: Path, names: Sequence[str]) -> dict[str, int]:
 
 
 def rights(root: Path, name: str, *, writes: bool) -> str:
-    """The least policy for a token that plans an environment, or applies it; no server is asked, no placeholder read."""
+    """The least policy for a token that plans an environment, or applies it; no server is asked, placeholders stay."""
     return policy(instances(load(root, name, None)), writes=writes)
 
 
