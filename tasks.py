@@ -167,14 +167,13 @@ def reset(_: Context, yes: bool = False) -> None:
 
 
 @task
-def schema(_: Context) -> None:
-    """Write vault-config/schema/, which editors complete and check the YAML with."""
+def docs(_: Context) -> None:
+    """Write what is made from the catalogue: docs/reference/, and the schema that editors check the YAML with."""
     with answering():
-        from orchestrator.config.load import schemas
+        from orchestrator import reference
 
-        for name, text in schemas().items():
-            (ROOT / "vault-config" / "schema" / name).write_text(text, encoding="utf-8")
-            sys.stdout.write(f"vault-config/schema/{name}\n")
+        for name in reference.write(ROOT):
+            sys.stdout.write(f"{name}\n")
 
 
 @task
@@ -214,5 +213,5 @@ def issue(
 approle = Collection("approle")
 approle.add_task(issue)
 namespace = Collection(
-    validate, render, rights, plan, apply, drift, up, down, status, reset, schema, check, test, approle
+    validate, render, rights, plan, apply, drift, up, down, status, reset, docs, check, test, approle
 )

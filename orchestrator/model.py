@@ -161,7 +161,7 @@ HCL = Shape("string", {"type": "string"}, "an HCL policy", _text, _text, "")
 
 def choice(*words: str) -> Shape:
     """A text out of a closed list."""
-    return replace(TEXT, schema={"enum": list(words)}, expected="one of " + ", ".join(words))
+    return replace(TEXT, schema={"enum": list(words)}, expected="one of " + ", ".join(word or '""' for word in words))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _RESERVED = {"secrets": ("sys", "identity", "cubbyhole", "auth", "audit"), "auth
 _MOUNT = re.compile(r"(?!\.{1,2}(/|$))[\w.@:=~-]+(/(?!\.{1,2}(/|$))[\w.@:=~-]+)*", re.ASCII)
 _API_PATH = re.compile(r"(?!\.{1,2}(/|$))[^\s/?#]+(/(?!\.{1,2}(/|$))[^\s/?#]+)*")
 _NAME = re.compile(r"\w([\w.-]*\w)?", re.ASCII)
-_CONDITION = re.compile(r"(openbao|vault)(?:(>=|<)([0-9.]+))?")
+CONDITION = re.compile(r"(openbao|vault)(?:(>=|<)([0-9.]+))?")
 
 
 def check_paths(found: Sequence[Entry]) -> Iterator[Problem]:
@@ -136,7 +136,7 @@ def lacks(absent: Mapping[str, str], cluster: Cluster) -> str:
 
 
 def _holds(condition: str, cluster: Cluster) -> bool:
-    found = _CONDITION.fullmatch(condition)
+    found = CONDITION.fullmatch(condition)
     if found is None:
         raise ValueError(condition)
     server, operator, version = found.groups()

@@ -13,7 +13,7 @@ from orchestrator.model import Json
 
 Accepts = Callable[[Json], bool]  # takes a Node's value, whose parts are Nodes
 
-_SILENT = frozenset({"description", "writeOnly", "default", "examples"})
+_SILENT = frozenset({"$comment", "default", "description", "examples", "writeOnly"})
 _OF_MAPS = frozenset({"properties", "required", "additionalProperties"})
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),

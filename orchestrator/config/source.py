@@ -269,6 +269,22 @@ def _size(node: Node) -> tuple[int, int]:
     return 1 + sum(size for size, _ in sizes), 1 + max((height for _, height in sizes), default=0)
 
 
+class _Dumper(yaml.SafeDumper):
+    """YAML for people: a text of several lines stands as such."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def written(document: Json) -> str:
+    """A document as YAML."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
 def shown_scalar(value: Json) -> str:
     """A value as YAML writes it: None is `null`, True is `true`."""
     if value is None:
