@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.errors import Problem
     from orchestrator.model import Json, Kind, Object, Spec
 
 
@@ -82,3 +83,4 @@ class Environment:
     namespace: str
     owner: str
     declarations: tuple[Declaration, ...]
+    warnings: tuple[Problem, ...] = ()  # values that are laxer than they should be

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import yaml  # noqa: TID251 - the one place
@@ -28,6 +28,7 @@ _CONSTANTS = {
 _INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 _NUMBER_LIKE = re.compile(r"[-+]?(0\d+|\d{19,}|0[ox][\da-fA-F]+)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?", re.ASCII)
+_REMARK = re.compile(r"(?:^|(?<=\s))(?P<sign>#)\s*strongroom:(?P<said>.*?)(?=\s#|$)")
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NO_TOKEN = "found character that cannot start any token"  # noqa: S105 - a parser's token
 _IN_OUR_WORDS = {
@@ -37,14 +38,26 @@ _IN_OUR_WORDS = {
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What a comment says to us: `# strongroom: ...`."""
+
+    where: Where
+    said: str
+
+
+@dataclass(frozen=True)
 class Node:
-    """A value and its place; `keys` has the places of a map's keys, `size` counts it with all that is in it."""
+    """A value and its place; `keys` has the places of a map's keys, `size` counts it with all that is in it.
+
+    A whole file also has its comments that are meant for us.
+    """
 
     value: Json
     where: Where
     keys: Mapping[str, Where] = field(default_factory=dict)
     size: int = 1
     height: int = 1
+    remarks: tuple[Remark, ...] = ()
 
     def items(self) -> Iterator[tuple[str, Node]]:
         if isinstance(self.value, dict):
@@ -129,6 +142,7 @@ class _Reader:
         self.events = self._events(content)
         self.anchors: dict[str, Node | None] = {}
         self.repeated = 0
+        self.texts: list[tuple[tuple[int, int], tuple[int, int]]] = []  # where scalars begin and end
 
     def _events(self, content: str) -> Iterator[yaml.Event]:
         try:
@@ -160,7 +174,14 @@ class _Reader:
                 root = self._node(next(self.events), 1)
         if root is None:
             raise Unreadable(Where(self.file, 1, 1), "the file is empty")
-        return root
+        return replace(root, remarks=tuple(self._remarks()))
+
+    def _remarks(self) -> Iterator[Remark]:
+        for number, line in enumerate(self.lines):
+            for found in _REMARK.finditer(line):
+                at = (number, found.start("sign"))
+                if not any(start <= at < end for start, end in self.texts):
+                    yield Remark(Where(self.file, number + 1, found.start("sign") + 1), found["said"].strip())
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
         where = self._where(event.start_mark)
@@ -183,6 +204,7 @@ class _Reader:
             return self._map(where, depth)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._list(where, depth)
+        self.texts.append((_at(event.start_mark), _at(event.end_mark)))
         plain = event.implicit[0]  # type: ignore[attr-defined]
         value: str = event.value  # type: ignore[attr-defined]
         return Node(self._scalar(value, where) if plain else value, where)
@@ -239,6 +261,10 @@ class _Reader:
         elif _INTEGER.fullmatch(value):
             return int(value)
         return float(value) if _FLOAT.fullmatch(value) else value
+
+
+def _at(mark: Json) -> tuple[int, int]:
+    return mark.line, mark.column
 
 
 def _parent(value: Json, where: Where, keys: Mapping[str, Where], children: list[Node]) -> Node:
