@@ -26,8 +26,8 @@ def validate(_: Context, environment: str = "", format: str = "text") -> None:
         from orchestrator import report
         from orchestrator.commands import check as commands
 
-        counted = commands.validate(ROOT, [environment] if environment else [])
-        report.as_json({"environments": counted}) if format == "json" else report.show_validated(counted)
+        found = commands.validate(ROOT, [environment] if environment else [])
+        report.as_json(report.validated_document(found)) if format == "json" else report.show_validated(found)
 
 
 @task(help={"environment": ENVIRONMENT})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.errors import Problem
     from orchestrator.model import Json, Kind, Object, Spec
 
 
@@ -81,3 +82,4 @@ class Environment:
     namespace: str
     owner: str
     declarations: tuple[Declaration, ...]
+    warnings: tuple[Problem, ...] = ()  # values that are laxer than they should be

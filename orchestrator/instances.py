@@ -63,6 +63,8 @@ class Instance:
     def reads(self) -> dict[str, tuple[str, ...]]:
         """Every path that tells of it, and by which words the server says that nothing is there."""
         resource = self.resource
+        if get(self.declaration.spec, resource.unless.get("read", "")):
+            return {}
         templates = resource.read_paths if not resource.exists else (resource.exists,)
         templates = (resource.found.path,) if resource.found else templates
         return {self._at(template): resource.gone for template in templates}

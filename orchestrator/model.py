@@ -422,6 +422,36 @@ class Kind:
         return self.name if self.family == "system" else self.family
 
 
+def alike(declared: Json, live: Json) -> bool:
+    """Whether a server holds what was written to it, though it may have rewritten it.
+
+    A duration comes back in seconds, `b,a` as a sorted list, nothing as another nothing, a map with more in it.
+
+    >>> alike("1m", 60), alike("1h", "1h0m0s"), alike("b,a", ["a", "b"]), alike({"a": "1m"}, {"a": 60, "b": 1})
+    (True, True, True, True)
+    >>> alike("1m", 61), alike("010", "10"), alike(["a", "b"], ["b", "a"]), alike(True, 1)
+    (False, False, False, False)
+    """
+    if isinstance(declared, dict) and isinstance(live, dict):
+        return all(key not in live or alike(value, live[key]) for key, value in declared.items())
+    if isinstance(live, list) and isinstance(declared, str):
+        declared = [part.strip() for part in declared.split(",") if part.strip()]
+    if isinstance(live, list) and isinstance(declared, list):
+        same = len(declared) == len(live) and all(map(alike, declared, live))
+        return same or (all(isinstance(one, str) for one in declared) and sorted(set(declared)) == live)
+    if isinstance(declared, bool) or isinstance(live, bool):
+        return _text(declared).lower() == _text(live).lower()
+    empty: tuple[Json, ...] = (None, "", [], {})
+    return declared == live or (declared in empty and live in empty) or _same_time(declared, live)
+
+
+def _same_time(one: Json, other: Json) -> bool:
+    """Whether both are a number or a duration of the same length; two numbers as texts are texts."""
+    scalars = all(isinstance(value, int | str) and re.match(DURATION_PATTERN, str(value)) for value in (one, other))
+    texts = isinstance(one, str) and isinstance(other, str) and (one + other).isdigit()
+    return scalars and not texts and seconds(one) == seconds(other)
+
+
 def held(resource: Resource, answer: Mapping[str, Json] | None, within: str) -> Mapping[str, Json] | None:
     """The object in what its path answers; None where the answer says that there is none."""
     found = answer if answer is None or not within else answer.get(within)

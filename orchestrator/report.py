@@ -16,6 +16,7 @@ from orchestrator.terraform import stream
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from orchestrator.commands.check import Validated
     from orchestrator.commands.drift import DriftReport
     from orchestrator.commands.plan import ApplyReport, PlanReport
     from orchestrator.live.approle import Issued
@@ -192,8 +193,15 @@ def _drift_line(one: Drift) -> str:
     return f"- {one.title}: declared, and not there"
 
 
-def show_validated(counted: Mapping[str, int]) -> None:
-    for name, count in counted.items():
+def validated_document(found: Validated) -> dict[str, Json]:
+    warnings = [{**vars(one), "message": one.message.removeprefix("warning: ")} for one in found.warnings]
+    return {"environments": found.counted, "warnings": warnings}
+
+
+def show_validated(found: Validated) -> None:
+    for one in found.warnings:
+        err().print(str(one), style="yellow")
+    for name, count in found.counted.items():
         out().print(f"{name}: {count} objects, no mistakes")
 
 

@@ -267,16 +267,18 @@ def test_what_lives_already_is_adopted(shop: Project) -> None:
 def test_a_setting_that_the_yaml_drops_goes_back_to_its_default(shop: Project) -> None:
     path, login = mount(shop, "secrets", "kv-v2"), mount(shop, "auth", "approle")
     role = shop.document["auth"][login]["roles"]["payments"]
-    role["secret_id_num_uses"] = 3
+    role |= {"secret_id_num_uses": 3, "secret_id_bound_cidrs": ["127.0.0.0/8"], "secret_id_ttl": "1h"}
     shop.document["secrets"][path] |= {"max_lease_ttl": "24h", "description": "soon gone"}
     shop.declare(shop.document)
     shop.applied()
-    del role["secret_id_num_uses"]
+    for name in ("secret_id_num_uses", "secret_id_bound_cidrs", "secret_id_ttl"):
+        del role[name]
     shop.document["secrets"][path] = {"type": "kv-v2"}
     shop.declare(shop.document)
     shop.applied()
 
-    assert (shop.api.read(f"auth/{login}/role/payments") or {})["secret_id_num_uses"] == 0
+    found = shop.api.read(f"auth/{login}/role/payments") or {}
+    assert (found["secret_id_num_uses"], found["secret_id_ttl"], found["secret_id_bound_cidrs"]) == (1, 600, [])
     assert (shop.api.read(f"sys/mounts/{path}") or {})["description"] == ""
     assert (shop.api.read(f"sys/mounts/{path}") or {})["config"]["max_lease_ttl"] == 0
     assert (shop.api.read(f"{path}/config") or {})["max_versions"] == 0
@@ -612,3 +614,14 @@ def test_a_namespace_that_holds_another_environment_is_not_destroyed(shop: Proje
 
     assert done.returncode == 0, done.stderr
     assert shop.api.read(f"sys/namespaces/{name}") is None
+
+
+def test_a_lax_value_is_warned_of_by_every_command_that_reads_it(shop: Project) -> None:
+    path = mount(shop, "auth", "approle")
+    shop.document["auth"][path]["roles"]["payments"]["token_ttl"] = "30d"
+    shop.declare(shop.document)
+    validated, planned = shop.invoke("validate"), shop.invoke("plan", "-e", NAME)
+
+    assert validated.returncode == 0
+    assert f"warning: auth/{path}/roles/payments/token_ttl: '30d': a stolen token serves for days" in validated.stderr
+    assert "warning: 1 declared value is laxer than it should be: invoke validate -e shop says which" in planned.stderr

@@ -431,3 +431,110 @@ def test_editors_tell_the_default_and_what_a_person_should_know() -> None:
     assert setting["default"] == "ec"
     assert setting["examples"] == ["ec"]
     assert setting["description"] == "one of rsa, ec, ed25519, any. Default: ec. The provider's own default is rsa"
+
+
+LAX = """\
+environment: case
+cluster: local
+auth:
+  approle:
+    type: approle
+    roles:
+      batch:
+        secret_id_num_uses: 0{}
+        token_ttl: 20m
+"""
+SAYS_NOTHING = "says nothing to us; write # strongroom: allow RULE because REASON"
+PLACE = "vault-config/environments/case.yaml:8"
+WARNING = (
+    f"{PLACE}:29: warning: auth/approle/roles/batch/secret_id_num_uses: 0: "
+    "a SecretID that somebody reads after its use serves again; "
+    "to accept it write on this line: # strongroom: allow secret-id-reuse because ..."
+)
+
+
+def warnings(root: Path, environ: dict[str, str] | None = None) -> list[str]:
+    return [str(one) for one in load(root, "case", environ).warnings]
+
+
+def test_a_value_that_is_laxer_than_it_should_be_is_warned_of_with_its_place(write: Callable[[str], Path]) -> None:
+    assert warnings(write(LAX.format(""))) == [WARNING]
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "# strongroom: allow secret-id-reuse because the job runs for weeks",
+        "#strongroom: allow  secret-id-reuse  because x",
+        "# for the batch # strongroom: allow secret-id-reuse because x # and more",
+    ],
+)
+def test_a_comment_on_its_line_accepts_it(write: Callable[[str], Path], remark: str) -> None:
+    assert warnings(write(LAX.format(f"  {remark}"))) == []
+
+
+@pytest.mark.parametrize(
+    ("remark", "message"),
+    [
+        (
+            "# strongroom: allow secret-id-reuse",
+            f":32: `# strongroom: allow secret-id-reuse` {SAYS_NOTHING}",
+        ),
+        (
+            "# strongroom: alow secret-id-reuse because x",
+            f":32: `# strongroom: alow secret-id-reuse because x` {SAYS_NOTHING}",
+        ),
+        (
+            "# strongroom: allow secret-id-reuse, long-lived-token because x",
+            ":32: nothing on this line breaks the rule long-lived-token; take the comment out",
+        ),
+    ],
+)
+def test_a_comment_that_accepts_nothing_is_a_mistake(write: Callable[[str], Path], remark: str, message: str) -> None:
+    assert refused(write(LAX.format(f"  {remark}"))) == f"{PLACE}{message}"
+
+
+def test_a_comment_on_another_line_is_a_mistake(write: Callable[[str], Path]) -> None:
+    text = LAX.format("") + "        # strongroom: allow secret-id-reuse because x\n"
+
+    assert "case.yaml:10:9: nothing on this line breaks the rule secret-id-reuse" in refused(write(text))
+
+
+def test_several_rules_of_one_line_are_accepted_at_once(write: Callable[[str], Path]) -> None:
+    role = "{token_ttl: 30d, secret_id_ttl: 0}  # strongroom: allow long-lived-token, secret-id-long-lived because x"
+    head = LAX.partition("      batch:")[0]
+
+    assert warnings(write(f"{head}      batch: {role}\n")) == []
+
+
+def test_what_looks_like_a_comment_inside_a_text_is_none(write: Callable[[str], Path]) -> None:
+    head = "environment: case\ncluster: local\nsecrets:\n  apps:\n    type: kv-v2\n"
+    texts = "    description: 'a # strongroom: b'\n", "    description: |\n      a\n      # strongroom: b\n"
+
+    assert [warnings(write(head + text)) for text in texts] == [[], []]
+
+
+def test_a_comment_in_a_base_accepts_what_the_base_says(write: Callable[[str], Path]) -> None:
+    """It stays right in an environment that says something else."""
+    base = LAX.format("  # strongroom: allow secret-id-reuse because x").partition("auth:")[2]
+    head = "environment: case\ncluster: local\nextends: base.yaml\n"
+    over = "auth: {approle: {roles: {batch: {secret_id_num_uses: %s}}}}\n"
+    root = write(head)
+    (root / "vault-config/environments/base.yaml").write_text(f"auth:{base}")
+    same, safer, laxer = (warnings(write(head + text)) for text in ("", over % 1, over % 7))
+
+    assert (same, safer) == ([], [])
+    assert [text.split(": ")[0] for text in laxer] == ["vault-config/environments/case.yaml:4:54"]
+
+
+def test_a_placeholder_is_judged_by_what_it_stands_for(write: Callable[[str], Path]) -> None:
+    text = LAX.format("").replace("token_ttl: 20m", "token_ttl: ${TTL}%s")
+    accepted = text % "  # strongroom: allow long-lived-token because x"
+
+    assert warnings(write(text % ""), {"TTL": "30d"})[1].split(": ")[2:4] == [
+        "auth/approle/roles/batch/token_ttl",
+        "'30d'",
+    ]
+    assert len(warnings(write(text % ""))) == 1
+    assert len(warnings(write(accepted))) == 1
+    assert len(warnings(write(accepted), {"TTL": "30d"})) == 1

@@ -46,6 +46,8 @@ def test_plan_apply_drift_and_errors_have_the_documented_keys(shop: Project) -> 
 
 def test_validate_status_down_and_issue_have_the_documented_keys(shop: Project) -> None:
     shop.applied()
+    shop.document["auth"][mount(shop, "auth", "approle")]["roles"]["payments"]["secret_id_num_uses"] = 0
+    shop.declare(shop.document)
     validated = json.loads(shop.invoke("validate", "--format", "json").stdout)
     status = json.loads(shop.invoke("status", "--format", "json").stdout)
     stopped = json.loads(shop.invoke("down", "--format", "json").stdout)
@@ -54,6 +56,7 @@ def test_validate_status_down_and_issue_have_the_documented_keys(shop: Project) 
         shop.invoke("approle.issue", "payments", "-e", NAME, "--mount", path, "--format", "json").stdout
     )
 
+    assert keys(validated["warnings"]) == keys(VALIDATE["warnings"])
     assert set(validated) == set(VALIDATE)
     assert set(validated["environments"]) == {NAME}
     assert keys(status) == keys(STATUS)

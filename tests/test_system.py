@@ -119,3 +119,36 @@ def test_a_quota_that_nobody_declared_is_found_and_one_declared_by_its_path_is_n
     destroyed(shop)
 
     assert [one for one in found if "by-" in one] == ["quotas/rate_limits/by-hand"]
+
+
+def test_what_the_server_rewrites_settles_and_a_real_change_is_still_seen(shop: Project) -> None:
+    role = "auth/token/roles/passthrough"
+    data = {"allowed_policies": "payments-read,default", "token_period": "1h", "renewable": "true", "orphan": False}
+    only(shop, passthrough={role: {"data": data}}).applied()
+    again, clean = shop.invoke("plan", "-e", NAME), shop.answer("drift")["drift"]
+    shop.api.call("POST", role, {**data, "token_period": "2h"})
+    drifted, changes = shop.answer("drift")["drift"], shop.answer("plan")["changes"]
+    shop.applied()
+    healed = answer(shop.api, role)
+    destroyed(shop)
+
+    title = f"passthrough/{role}"
+    assert again.stdout == "no changes\n"
+    assert [one for one in clean if one["object"] == title] == []
+    assert [(one["setting"], one["declared"], one["live"]) for one in drifted if one["object"] == title] == [
+        ("data.token_period", "1h", 7200)
+    ]
+    assert [(one["object"], one["action"]) for one in changes] == [(title, "update")]
+    assert healed["token_period"] == 3600
+    assert shop.api.read(role) is None
+
+
+def test_a_path_that_can_only_be_written_is_not_read(shop: Project) -> None:
+    written = {"data": {"input": "aGVsbG8="}, "disable_read": True, "disable_delete": True}
+    only(shop, passthrough={"sys/tools/hash/sha2-256": written}).applied()
+    again, found = shop.invoke("plan", "-e", NAME), shop.invoke("drift", "-e", NAME, "--format", "json")
+    destroyed(shop)
+
+    assert again.stdout == "no changes\n"
+    assert found.returncode in (0, 2), found.stderr
+    assert "sys/tools/hash" not in found.stdout

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, TOKEN
-from orchestrator.model import FLAG, NUMBER, SECONDS, SET, TEXT, Field, Kind, Object, Part, Resource, Write
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, DAY, TOKEN
+from orchestrator.model import (
+    FLAG,
+    NUMBER,
+    SECONDS,
+    SET,
+    TEXT,
+    Field,
+    Kind,
+    Limit,
+    Object,
+    Part,
+    Resource,
+    Write,
+    seconds,
+)
 
+_BOUND = Limit("no-secret-id", bool, "whoever knows the role's id, which is no secret, logs in")
+_ONCE = Limit("secret-id-reuse", lambda uses: uses == 1, "a SecretID that somebody reads after its use serves again")
+_SOON = Limit(
+    "secret-id-long-lived",
+    lambda ttl: 0 < seconds(ttl) <= DAY,
+    "a SecretID that lies about unused serves for more than a day",
+)
 _ROLE = "auth/{backend}/role/{role_name}"
 
 APPROLE = Kind(
@@ -27,10 +48,10 @@ APPROLE = Kind(
                         mount_default="approle",
                         name="role_name",
                         fields={
-                            "bind_secret_id": Field(FLAG, default=True),
+                            "bind_secret_id": Field(FLAG, default=True, limit=_BOUND),
                             "secret_id_bound_cidrs": Field(SET),
-                            "secret_id_num_uses": Field(NUMBER),
-                            "secret_id_ttl": Field(SECONDS),
+                            "secret_id_num_uses": Field(NUMBER, default=1, official=0, limit=_ONCE),
+                            "secret_id_ttl": Field(SECONDS, default="10m", official=0, limit=_SOON),
                             "local_secret_ids": Field(FLAG, replace=True),
                             "role_id": Field(TEXT, computed=True, yaml=False),
                             **TOKEN,

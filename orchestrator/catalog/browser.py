@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.model import FLAG, SET, Field, Json, Kind, Object, Part, Resource, Write
+from orchestrator.model import FLAG, SET, Field, Json, Kind, Limit, Object, Part, Resource, Write
 
 _SERVERS_OWN = frozenset(
     {
@@ -20,6 +20,7 @@ _SERVERS_OWN = frozenset(
         "X-Vault-Wrap-TTL",
     }
 )
+_NAMED = Limit("any-origin", lambda origins: "*" not in origins, "every web page may call the server from a browser")
 
 
 def _headers(value: Json) -> list[str]:
@@ -49,7 +50,7 @@ CORS = Kind(
                         takes_id=False,
                         has_namespace=False,
                         fields={
-                            "allowed_origins": Field(SET, required=True),
+                            "allowed_origins": Field(SET, required=True, limit=_NAMED),
                             "allowed_headers": Field(replace(SET, canon=_headers, render=_headers)),
                             "enabled": Field(FLAG, output=True),
                         },

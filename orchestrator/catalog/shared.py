@@ -15,10 +15,12 @@ from orchestrator.model import (
     TEXT,
     Field,
     Json,
+    Limit,
     Resource,
     Shape,
     Write,
     choice,
+    seconds,
 )
 
 NO_ALIAS_METADATA = {"openbao": "OpenBao has no alias metadata; leave it out"}
@@ -31,10 +33,12 @@ VISIBILITY = replace(  # the official provider never sends an empty one, so that
 TOKEN_TYPE = choice("default", "service", "batch", "default-service", "default-batch")
 _MOUNT_TOKEN_TYPE = replace(choice("default-service", "default-batch", "service", "batch"), zero="default-service")
 
+DAY = 86400
+SHORT_LIVED = Limit("long-lived-token", lambda value: seconds(value) <= DAY, "a stolen token serves for days")
 AFTER_POLICIES = ("vault_policy",)  # a login that names a policy before it stands would give less than declared
 TOKEN = {
     "token_policies": Field(SET, names="policy"),
-    "token_ttl": Field(SECONDS),
+    "token_ttl": Field(SECONDS, limit=SHORT_LIVED),
     "token_max_ttl": Field(SECONDS),
     "token_period": Field(SECONDS),
     "token_explicit_max_ttl": Field(SECONDS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.config.load import environments, load
@@ -18,18 +19,29 @@ if TYPE_CHECKING:
     from orchestrator.model import Json
 
 
-def validate(root: Path, names: Sequence[str]) -> dict[str, int]:
-    """How many objects each environment declares; every problem of all of them at once otherwise."""
+@dataclass(frozen=True)
+class Validated:
+    """How many objects each environment declares, and which values in them are laxer than they should be."""
+
+    counted: Mapping[str, int]
+    warnings: tuple[Problem, ...]
+
+
+def validate(root: Path, names: Sequence[str]) -> Validated:
+    """Every environment, valid; every problem of all of them at once otherwise."""
     counted: dict[str, int] = {}
     problems: set[Problem] = set()
+    warnings: set[Problem] = set()
     for name in names or environments(root):
         try:
-            counted[name] = len(load(root, name, None).declarations)
+            found = load(root, name, None)
+            counted[name] = len(found.declarations)
+            warnings |= set(found.warnings)
         except ConfigInvalid as error:
             problems |= set(error.problems)
     if problems:
         raise ConfigInvalid(sorted(problems))
-    return counted
+    return Validated(counted, tuple(sorted(warnings)))
 
 
 def rights(root: Path, name: str, *, writes: bool) -> str:

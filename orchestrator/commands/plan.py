@@ -21,7 +21,7 @@ from orchestrator.terraform import workspace as folders
 from orchestrator.terraform.plan import changes, managed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.context import Context
@@ -164,8 +164,14 @@ def _report(context: Context, workspace: Workspace, provider: str, left: tuple[s
         changes=changes(document),
         managed=managed(document),
         left=left,
-        warnings=context.session.warnings,
+        warnings=(*context.session.warnings, *_lax(context)),
     )
+
+
+def _lax(context: Context) -> Iterator[str]:
+    if lax := len(context.environment.warnings):
+        what = "1 declared value is" if lax == 1 else f"{lax} declared values are"
+        yield f"{what} laxer than it should be: invoke validate -e {context.environment.name} says which, and why"
 
 
 def _save(report: PlanReport, workspace: Workspace, out: Path) -> None:

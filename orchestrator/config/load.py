@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config import clusters, placeholders, policies, quick, tree
 from orchestrator.config.checks import check_choices, check_paths, check_place, check_secrets, check_server
 from orchestrator.config.entries import entries, kind_of
+from orchestrator.config.limits import check_limits
 from orchestrator.config.references import check_references
 from orchestrator.config.schema import MOUNTED, environment_schema, kind_schema, schemas, sections
 from orchestrator.config.source import problem
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from orchestrator.config.entries import Entry
     from orchestrator.config.source import Node
     from orchestrator.declared import Cluster, Declaration
     from orchestrator.errors import Problem
@@ -79,9 +81,18 @@ def _environment(
     problems += check_server(found, cluster)
     if problems:
         return None
+    wrong, warnings = check_limits(found, node.remarks, lambda: _lower(root, name))
+    problems += wrong
     plain = {key: one.plain() for key, one in node.items() if key in {"namespace", "owner"}}
     everything = (*declared, *(one.declaration() for one in found))
-    return Environment(name, cluster, plain.get("namespace", ""), plain.get("owner", ""), everything)
+    said_of = (plain.get("namespace", ""), plain.get("owner", ""))
+    return Environment(name, cluster, *said_of, everything, tuple(sorted(set(warnings))))
+
+
+def _lower(root: Path, name: str) -> Iterator[Entry]:
+    """The entries of each file that the environment extends, as they would be without what lies over it."""
+    for node in tree.levels(root, name):
+        yield from entries(node)
 
 
 def _validate(node: Node, problems: list[Problem], *, filled: bool) -> None:

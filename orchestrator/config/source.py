@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +31,8 @@ _BEGINS_A_NUMBER = frozenset("+-.0123456789")
 _INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 _NUMBER_LIKE = re.compile(r"[-+]?(0\d+|\d{19,}|0[ox][\da-fA-F]+)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?", re.ASCII)
+_SIGN = "strongroom:"
+_REMARK = re.compile(r"(?:^|(?<=\s))(?P<sign>#)\s*strongroom:(?P<said>.*?)(?=\s#|$)")
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NO_KEYS: Mapping[str, Where] = MappingProxyType({})
 _NO_TOKEN = "found character that cannot start any token"  # noqa: S105 - a parser's token
@@ -39,8 +42,16 @@ _IN_OUR_WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Remark:
+    """What a comment says to us: `# strongroom: ...`."""
+
+    where: Where
+    said: str
+
+
 class Node(NamedTuple):
-    """A value and its place; `keys` has the places of a map's keys.
+    """A value and its place; `keys` has the places of a map's keys, a whole file also its comments that are for us.
 
     A tuple, as this is made once for each word of the YAML.
     """
@@ -48,6 +59,7 @@ class Node(NamedTuple):
     value: Json
     where: Where
     keys: Mapping[str, Where] = _NO_KEYS
+    remarks: tuple[Remark, ...] = ()
 
     def items(self) -> Iterator[tuple[str, Node]]:
         if isinstance(self.value, dict):
@@ -168,7 +180,7 @@ class _Reader:
                 root = self._node(self.next(), 1)
         if root is None:
             raise Unreadable(Where(self.file, 1, 1), "the file is empty")
-        return root
+        return root._replace(remarks=tuple(self._remarks()))
 
     def _broken(self, error: yaml.MarkedYAMLError) -> Unreadable:
         where = self._where(error.problem_mark)
@@ -185,6 +197,18 @@ class _Reader:
 
     def _wrong(self, where: Where, message: str) -> None:
         self.problems.append(problem(where, message))
+
+    def _remarks(self) -> Iterator[Remark]:
+        """The comments that are meant for us; what looks like one inside a text is none."""
+        if _SIGN not in self.content:
+            return
+        events = yaml.parse(self.content, Loader=yaml.CSafeLoader)
+        texts = [(_at(one.start_mark), _at(one.end_mark)) for one in events if type(one) is yaml.ScalarEvent]
+        for number, line in enumerate(self.content.splitlines()):
+            for found in _REMARK.finditer(line):
+                at = (number, found.start("sign"))
+                if not any(start <= at < end for start, end in texts):
+                    yield Remark(Where(self.file, number + 1, found.start("sign") + 1), found["said"].strip())
 
     def _node(self, event: Json, depth: int) -> Node:
         mark = event.start_mark
@@ -290,3 +314,7 @@ def shown_scalar(value: Json) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _at(mark: Json) -> tuple[int, int]:
+    return mark.line, mark.column

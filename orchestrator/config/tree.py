@@ -10,6 +10,7 @@ from orchestrator.config.words import meant
 from orchestrator.declared import Where
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from orchestrator.config.source import Node
@@ -46,6 +47,18 @@ def whole(root: Path, name: str, problems: list[Problem]) -> Node | None:
     return _chain(root, file, (), problems)
 
 
+def levels(root: Path, name: str) -> Iterator[Node]:
+    """The environment's file as it would be without what lies over it: what it extends, one after the other."""
+    files = [file_of(name)]
+    while node := _chain(root, files[-1], (), []):
+        yield node
+        extends = source.read(root / files[-1], files[-1], [])
+        named = extends.at(["extends"]) if extends else None
+        if named is None:
+            return
+        files.append(f"{FOLDER}/{named.value}")
+
+
 def _chain(root: Path, file: str, above: tuple[str, ...], problems: list[Problem]) -> Node | None:
     node = source.read(root / file, file, problems)
     if node is None or (extends := node.at(["extends"])) is None:
@@ -76,4 +89,5 @@ def merged(base: Node, over: Node) -> Node:
             del value[key]
         else:
             value[key] = merged(base.value[key], one) if key in base.value else one
-    return over._replace(value=value, keys={**base.keys, **over.keys})
+    remarks = (*base.remarks, *over.remarks)
+    return over._replace(value=value, keys={**base.keys, **over.keys}, remarks=remarks)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from orchestrator.model import get
+from orchestrator.model import alike, get
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ def _compared(
     if attribute.field.whole:
         wanted = shape.canon(said)
         for key, value in wanted.items():
-            if key in live and live[key] != value:
+            if key in live and not alike(value, live[key]):
                 yield Drift(title, f"{attribute.yaml}.{key}", value, live[key])
         return
     if found is None and not attribute.field.yaml:

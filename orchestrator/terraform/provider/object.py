@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.model import Json, Resource, Write, get, held
+from orchestrator.model import Json, Resource, Write, alike, get, held
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Diagnosed
 from orchestrator.terraform.provider.state import Flat, nest, nothing, same, steps
@@ -226,9 +226,12 @@ def _seen(attribute: Attribute, known: Json, document: Mapping[str, Json], reply
 
 
 def _seen_whole(attribute: Attribute, known: Json, document: Mapping[str, Json]) -> Json:
-    """A whole document, as far as it was declared: the server's other fields are its own business."""
+    """A whole document, as far as it was declared: the server's other fields and forms are its own business."""
     if known is None or known is UNKNOWN:
         return attribute.shape.render(document)
     declared = attribute.shape.canon(known)
-    live = {key: document.get(key, value) for key, value in declared.items()}
+    live = {
+        key: document[key] if key in document and not alike(value, document[key]) else value
+        for key, value in declared.items()
+    }
     return known if live == declared else attribute.shape.render(live)
