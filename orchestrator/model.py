@@ -340,7 +340,7 @@ class Object:
     """What stands under one YAML key of a kind: many objects by name, or a single one."""
 
     key: str
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = ()
     single: bool = False
     required: tuple[str, ...] = ()
     list: str = ""  # where the server lists them, for what is not declared
@@ -354,6 +354,7 @@ class Object:
     policy: bool = False  # a token's policies may name them
     nested: bool = False  # a name may be a path, whose parents are namespaces that must stand first
     reserved: frozenset[str] = frozenset()  # names that the server keeps for itself
+    seed: bool = False  # secrets that must exist: written where there is none, by the tool and not by Terraform
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 

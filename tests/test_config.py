@@ -248,7 +248,7 @@ def levels(kind: Kind) -> Iterator[tuple[str, ...]]:
     for name in in_yaml(kind.mount.fields) if kind.mount else ():
         if "." in name:
             yield tuple(name.split(".")[:-1])
-    yield from ((one.key,) if one.single else (one.key, "any") for one in kind.objects)
+    yield from ((one.key,) if one.single else (one.key, "any") for one in kind.objects if not one.seed)
 
 
 def put(document: Json, path: tuple[str, ...], value: Json) -> None:
