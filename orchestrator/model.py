@@ -66,6 +66,7 @@ class Shape:
     zero: Json
     send: Callable[[Json], Json] = field(default=lambda value: value)
     element: Mapping[str, tuple[Json, bool]] | None = None  # a nested block: its attributes' types, and if required
+    most: int = 0  # how many such blocks there may be; 0: any number
 
 
 def _same(value: Json) -> Json:
