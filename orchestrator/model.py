@@ -67,6 +67,7 @@ class Shape:
     zero: Json
     send: Callable[[Json], Json] = field(default=lambda value: value)
     element: Mapping[str, tuple[Json, bool]] | None = None  # a nested block: its attributes' types, and if required
+    most: int = 0  # how many such blocks there may be; 0: any number
 
 
 def _same(value: Json) -> Json:
@@ -363,7 +364,7 @@ class Object:
     """What stands under one YAML key of a kind: many objects by name, or a single one."""
 
     key: str
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = ()
     single: bool = False
     required: tuple[str, ...] = ()
     list: str = ""  # where the server lists them, for what is not declared
@@ -377,6 +378,7 @@ class Object:
     policy: bool = False  # a token's policies may name them
     nested: bool = False  # a name may be a path, whose parents are namespaces that must stand first
     reserved: frozenset[str] = frozenset()  # names that the server keeps for itself
+    seed: bool = False  # secrets that must exist: written where there is none, by the tool and not by Terraform
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 

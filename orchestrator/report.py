@@ -58,6 +58,7 @@ def plan_document(report: PlanReport) -> dict[str, Json]:
         "provider": report.provider,
         "changes": [_change_document(change) for change in report.changes],
         "left_as_it_stands": list(report.left),
+        "would_be_seeded": list(report.seeds),
         "warnings": list(report.warnings),
     }
 
@@ -71,6 +72,7 @@ def apply_document(report: ApplyReport) -> dict[str, Json]:
     return {
         **plan_document(report.plan),
         "seconds": round(report.seconds, 3),
+        "seeded": list(report.seeded),
         "still_pending": [_change_document(change) for change in report.pending],
         "proofs": [{**vars(proof), "seconds": round(proof.seconds, 3)} for proof in report.proofs],
     }
@@ -96,7 +98,9 @@ def show_plan(report: PlanReport) -> None:
         _show_change(console, change)
     for title in report.left:
         console.print(f"  = {title}: lives already and cannot come under Terraform; left as it stands")
-    console.print(_counted(report.changes))
+    for title in report.seeds:
+        console.print(f"  ∘ {title}: would be seeded, as it is not there", style="green")
+    console.print(_counted(report.changes, len(report.seeds)))
 
 
 def engine(report: PlanReport) -> None:
@@ -109,11 +113,11 @@ def engine(report: PlanReport) -> None:
         console.print(f"warning: {warning}", style="yellow")
 
 
-def _counted(changes: Sequence[Change]) -> str:
-    if not changes:
+def _counted(changes: Sequence[Change], seeds: int) -> str:
+    if not changes and not seeds:
         return "no changes"
     words = ("create", "adopt", "update", "replace", "destroy")
-    counts = {word: sum(change.action == word for change in changes) for word in words}
+    counts = {**{word: sum(change.action == word for change in changes) for word in words}, "seed": seeds}
     return "to " + ", ".join(f"{word}: {count}" for word, count in counts.items() if count)
 
 
@@ -161,6 +165,8 @@ def show_apply(report: ApplyReport) -> None:
             _show_change(console, change)
     elif report.plan.changes:
         console.print(f"applied in {report.seconds:.1f} s; a second plan finds no changes", style="green")
+    for title in report.seeded:
+        console.print(f"  seeded {title}", style="green")
     if report.proofs:
         _show_proofs(console, report.proofs)
 
@@ -190,6 +196,8 @@ def _drift_line(one: Drift) -> str:
         return f"~ {one.title} {one.setting}: declared {_value(one.declared)}, live {_value(one.live)}"
     if one.declared == "undeclared":
         return f"? {one.title}: live, and no YAML declares it"
+    if one.live == "deleted":
+        return f"- {one.title}: declared, and its latest version is deleted; undelete it, or write it anew"
     return f"- {one.title}: declared, and not there"
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from orchestrator.instances import Instance
+    from orchestrator.live.seeds import Seed
 
 _ALWAYS = (
     ("auth/token/lookup-self", "read"),
@@ -27,10 +28,12 @@ _ORDER = ("create", "read", "update", "patch", "delete", "list", "sudo")
 _METHODS = {"POST": ("create", "update"), "PATCH": ("patch",), "DELETE": ("delete",)}
 
 
-def policy(every: Iterable[Instance], *, writes: bool) -> str:
+def policy(every: Iterable[Instance], seeds: Iterable[Seed], *, writes: bool) -> str:
     """An HCL policy with what `plan` and `drift` need, and with `writes` what `apply` and its destroys need."""
     needed: dict[str, set[str]] = defaultdict(set)
-    for path, capability in (*_ALWAYS, *(pair for one in every for pair in _of(one, writes=writes))):
+    of_instances = (pair for one in every for pair in _of(one, writes=writes))
+    of_seeds = (pair for one in seeds for pair in _of_seed(one, writes=writes))
+    for path, capability in (*_ALWAYS, *of_instances, *of_seeds):
         needed[path].add(capability)
         if _SUDO.match(path):
             needed[path].add("sudo")
@@ -55,6 +58,13 @@ def _of(one: Instance, *, writes: bool) -> Iterator[tuple[str, str]]:
             yield from ((_filled(one, write.path), capability) for capability in _METHODS[write.method])
         if one.resource.leases:
             yield f"sys/leases/revoke-prefix/{_filled(one, one.resource.leases)}", "update"
+
+
+def _of_seed(one: Seed, *, writes: bool) -> Iterator[tuple[str, str]]:
+    yield one.metadata, "read"
+    yield one.subkeys, "read"
+    if writes:
+        yield one.data, "create"
 
 
 def _writes(one: Instance) -> Iterator[Write]:

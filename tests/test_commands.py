@@ -210,7 +210,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_applied(shop: Project) ->
 def test_a_secret_is_in_no_file_and_no_output(shop: Project) -> None:
     done = shop.invoke("apply", "-e", NAME, "--yes")
     planned = shop.invoke("plan", "-e", NAME, "--out", "kept.plan", "--format", "json")
-    holding = [str(path) for path in shop.root.rglob("*") if path.is_file() and CANARY.encode() in _contents(path)]
+    holding = [str(path) for path in shop.root.rglob("*") if path.is_file() and CANARY.encode() in contents(path)]
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert holding == []
@@ -218,7 +218,7 @@ def test_a_secret_is_in_no_file_and_no_output(shop: Project) -> None:
     assert _login(shop)
 
 
-def _contents(path: Path) -> bytes:
+def contents(path: Path) -> bytes:
     """A file's bytes; a plan is a zip, and is looked into."""
     import zipfile  # noqa: PLC0415 - only here
 

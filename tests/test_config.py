@@ -251,7 +251,7 @@ def levels(kind: Kind) -> Iterator[tuple[str, ...]]:
     for name in kind.mount.settings if kind.mount else ():
         if "." in name:
             yield tuple(name.split(".")[:-1])
-    yield from ((one.key,) if one.single else (one.key, "any") for one in kind.objects)
+    yield from ((one.key,) if one.single else (one.key, "any") for one in kind.objects if not one.seed)
 
 
 def put(document: Json, path: tuple[str, ...], value: Json) -> None:

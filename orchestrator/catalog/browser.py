@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.model import FLAG, SET, Field, Json, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.model import (
+    FLAG,
+    LIST,
+    MAP,
+    SET,
+    TEXT,
+    Field,
+    Found,
+    Json,
+    Kind,
+    Limit,
+    Object,
+    Part,
+    Resource,
+    Shape,
+    Write,
+    choice,
+)
 
 _SERVERS_OWN = frozenset(
     {
@@ -64,6 +81,78 @@ CORS = Kind(
     example={"allowed_origins": ["https://apps.example.org"], "allowed_headers": ["X-Correlation-Id"]},
 )
 
+_MESSAGES_NEED = {
+    "openbao": "OpenBao's pages show no messages; leave them out",
+    "vault": "messages need Vault Enterprise; leave them out, or write `edition: enterprise` in the cluster",
+}
+_LOGIN_NEEDS = {
+    "openbao": "OpenBao's login page has no default; leave it out",
+    "vault": "a default needs Vault Enterprise; leave it out, or write `edition: enterprise` in the cluster",
+    "vault<1.20": "it needs Vault 1.20 or newer; leave it out",
+}
+
+
+def _link(value: Json) -> dict[str, str]:
+    """A link as the server holds it, by its title, also out of Terraform's block.
+
+    >>> _link([{"title": "Status", "href": "https://status.example.org"}])
+    {'Status': 'https://status.example.org'}
+    """
+    return dict(value or {}) if not isinstance(value, list) else {one["title"]: one["href"] for one in value}
+
+
+_LINK = Shape(
+    None,
+    {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "string"}},
+    "a map from the link's title to its address",
+    _link,
+    lambda value: [{"title": title, "href": href} for title, href in _link(value).items()],
+    {},
+    _link,
+    {"title": ("string", True), "href": ("string", True)},
+    most=1,
+)
+
+MESSAGE = Resource(
+    type="vault_config_ui_custom_message",
+    path="sys/config/ui/custom-messages/{id}",
+    id="{id}",
+    takes_id=False,
+    fields={
+        "title": Field(TEXT, required=True),
+        "message": Field(replace(TEXT, expected="a text in base64"), "message_base64", required=True),
+        "type": Field(choice("banner", "modal"), default="banner"),
+        "authenticated": Field(FLAG, default=True),
+        "start_time": Field(TEXT, required=True),
+        "end_time": Field(TEXT),
+        "link": Field(_LINK),
+        "options": Field(MAP),
+    },
+    writes=(
+        Write("sys/config/ui/custom-messages", on=("create",)),
+        Write("sys/config/ui/custom-messages/{id}", on=("update",)),
+    ),
+    found=Found("sys/config/ui/custom-messages?list=true", "key_info", {"title": "{title}"}),
+    exists="sys/config/ui/custom-messages?list=true",
+    adopt="leave",
+)
+
+DEFAULT_LOGIN = Resource(
+    type="vault_config_ui_default_auth",
+    path="sys/config/ui/login/default-auth/{name}",
+    name="name",
+    id="{name}",
+    takes_id=False,
+    fields={
+        "default_auth_type": Field(TEXT, required=True),
+        "backup_auth_types": Field(LIST),
+        "namespace": Field(TEXT, "namespace_path"),
+        "disable_inheritance": Field(FLAG),
+    },
+    writes=(Write("sys/config/ui/login/default-auth/{name}"),),
+    adopt="create",
+)
+
 UI = Kind(
     name="ui",
     family="system",
@@ -91,6 +180,29 @@ UI = Kind(
                 ),
             ),
         ),
+        Object(
+            key="messages",
+            required=("title", "message", "start_time"),
+            absent=_MESSAGES_NEED,
+            parts=(Part(MESSAGE),),
+        ),
+        Object(
+            key="default_auth",
+            list="sys/config/ui/login/default-auth",
+            required=("default_auth_type",),
+            absent=_LOGIN_NEEDS,
+            parts=(Part(DEFAULT_LOGIN),),
+        ),
     ),
-    example={"headers": {"X-Custom-Header": {"values": ["internal", "tier-1"]}}},
+    example={
+        "headers": {"X-Custom-Header": {"values": ["internal", "tier-1"]}},
+        "messages": {
+            "maintenance": {
+                "title": "Maintenance on Sunday",
+                "message": "VGhlIHNlcnZlciByZXN0YXJ0cyBhdCAwMjowMCBVVEMu",
+                "start_time": "2026-01-01T00:00:00Z",
+                "link": {"Status": "https://status.example.org"},
+            }
+        },
+    },
 )

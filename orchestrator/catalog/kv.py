@@ -7,6 +7,8 @@ from dataclasses import replace
 from orchestrator.catalog.shared import SECRETS_MOUNT
 from orchestrator.model import FLAG, NUMBER, SECONDS, Field, Kind, Object, Part, Resource, Write
 
+_NO_CHECK = "version 1 cannot refuse to write over what is there; write `type: kv-v2`"
+
 KV_V2 = Kind(
     name="kv-v2",
     family="secrets",
@@ -38,12 +40,14 @@ KV_V2 = Kind(
                 ),
             ),
         ),
+        Object(key="seeds", seed=True),
     ),
     example={
         "type": "kv-v2",
         "description": "what applications read",
         "max_lease_ttl": "24h",
         "settings": {"max_versions": 5, "cas_required": True, "delete_version_after": "30d"},
+        "seeds": {"payments/db": {"password": {"generate": 32}}},
     },
 )
 
@@ -53,6 +57,6 @@ KV_V1 = replace(
     canary="orchestrator.live.canaries.kv:plain",
     options={"version": "1"},
     summary="Secrets at a path, without versions.",
-    objects=(),
+    objects=(Object(key="seeds", seed=True, absent={"openbao": _NO_CHECK, "vault>=0": _NO_CHECK}),),
     example={"type": "kv-v1", "description": "legacy values"},
 )

@@ -9,6 +9,7 @@ from orchestrator.config.load import environments, load
 from orchestrator.context import local
 from orchestrator.errors import ConfigInvalid, Problem
 from orchestrator.instances import instances
+from orchestrator.live import seeds
 from orchestrator.rights import policy
 from orchestrator.terraform import render as renderer
 
@@ -46,7 +47,8 @@ def validate(root: Path, names: Sequence[str]) -> Validated:
 
 def rights(root: Path, name: str, *, writes: bool) -> str:
     """The least policy for a token that plans an environment, or applies it; no server is asked, placeholders stay."""
-    return policy(instances(load(root, name, None)), writes=writes)
+    declared = load(root, name, None)
+    return policy(instances(declared), seeds.declared(declared), writes=writes)
 
 
 def render(root: Path, name: str, environ: Mapping[str, str]) -> dict[str, Json]:

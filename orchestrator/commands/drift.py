@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config.load import inside
 from orchestrator.context import opened
 from orchestrator.live import drift as compare
+from orchestrator.live import seeds
 from orchestrator.live.many import each, read
 from orchestrator.live.standing import has_its_mount, standing
 from orchestrator.model import get
@@ -42,6 +43,7 @@ def drift(root: Path, name: str, environ: Mapping[str, str]) -> DriftReport:
         mounts = standing(server)
         there = [one for one in context.instances if one.declaration.object is None or has_its_mount(one, mounts)]
         documents = read(server, compare.paths(there))
+        sown = seeds.declared(context.environment)
         owned = inside(root, context.environment).values()
         held = compare.outside(compare.lists(context.environment, mounts), owned)
         listed = each(dict.fromkeys(held, ()), lambda path, _: _names(server, path, held[path].table))
@@ -49,8 +51,10 @@ def drift(root: Path, name: str, environ: Mapping[str, str]) -> DriftReport:
             *compare.drift(context.instances, documents),
             *compare.undeclared(held, listed, compare.paths(context.instances)),
             *compare.undeclared_mounts(context.environment, mounts),
+            *seeds.drift(server, sown),
         ]
-        return DriftReport(name, context.server, len(context.instances), tuple(found), context.session.warnings)
+        compared = len(context.instances) + len(sown)
+        return DriftReport(name, context.server, compared, tuple(found), context.session.warnings)
 
 
 def _names(server: Server, path: str, table: str | None) -> Sequence[str]:

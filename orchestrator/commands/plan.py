@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from orchestrator.config.load import inside
 from orchestrator.context import opened
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.live import adopt
+from orchestrator.live import adopt, seeds
 from orchestrator.live.canaries import prove
 from orchestrator.live.many import read
-from orchestrator.live.secrets import resolve
+from orchestrator.live.secrets import resolve, resolve_all
 from orchestrator.live.standing import standing
 from orchestrator.terraform import gate, run
 from orchestrator.terraform import workspace as folders
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.context import Context
     from orchestrator.live.adopt import Adoption
     from orchestrator.live.canaries import Proof
+    from orchestrator.live.seeds import Seed
     from orchestrator.terraform.plan import Change
     from orchestrator.terraform.run import Workspace
     from orchestrator.terraform.stream import Progress
@@ -46,10 +47,11 @@ class PlanReport:
     managed: int
     left: tuple[str, ...]
     warnings: tuple[str, ...]
+    seeds: tuple[str, ...] = ()  # secrets that are missing and would get their first values
 
     @property
     def code(self) -> int:
-        return 2 if self.changes else 0
+        return 2 if self.changes or self.seeds else 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class ApplyReport:
     seconds: float
     pending: tuple[Change, ...]
     proofs: tuple[Proof, ...]
+    seeded: tuple[str, ...] = ()
 
     @property
     def code(self) -> int:
@@ -104,12 +107,25 @@ def apply(
         if refusals:
             raise Refused("\n".join(refusals))
         pending: tuple[Change, ...] = ()
-        if report.changes:
+        sown = _sown(context, report.seeds)
+        if report.code:
             asked.agree()
+        if report.changes:
             _revoke(context, report.changes)
             run.apply(workspace, workspace.folder / PLAN, progress)
             pending = _planned(context, progress)[0].changes
-        return ApplyReport(report, time.monotonic() - started, pending, _proofs(context) if asked.verify else ())
+        seeded = tuple(one.title for one, known in sown if seeds.sow(context.session.server, one, known))
+        proofs = _proofs(context) if asked.verify else ()
+        return ApplyReport(report, time.monotonic() - started, pending, proofs, seeded)
+
+
+def _sown(context: Context, titles: Collection[str]) -> list[tuple[Seed, dict[str, str]]]:
+    """The seeds to write, each with the secrets that its references name: all of them known before the first effect."""
+    return [
+        (one, resolve_all(one.references, context.environ, context.root, context.session.server))
+        for one in seeds.declared(context.environment)
+        if one.title in titles
+    ]
 
 
 def _proofs(context: Context) -> tuple[Proof, ...]:
@@ -128,7 +144,8 @@ def _planned(context: Context, progress: Progress) -> tuple[PlanReport, Workspac
         folders.write(context, rendered, adopted.imported)
     run.plan(workspace, workspace.folder / PLAN, progress, anew=[one.address for one in adopted.anew])
     left = tuple(one.declaration.title for one in adopted.left)
-    return _report(context, workspace, provider, left), workspace
+    missing = seeds.missing(context.session.server, seeds.declared(context.environment))
+    return _report(context, workspace, provider, left, [one.title for one in missing]), workspace
 
 
 def _adoption(context: Context, workspace: Workspace) -> Adoption:
@@ -153,7 +170,9 @@ def _revoke(context: Context, planned: Sequence[Change]) -> None:
             context.session.server.write(f"sys/leases/revoke-prefix/{change.leases}", {})
 
 
-def _report(context: Context, workspace: Workspace, provider: str, left: tuple[str, ...]) -> PlanReport:
+def _report(
+    context: Context, workspace: Workspace, provider: str, left: Sequence[str], missing: Sequence[str]
+) -> PlanReport:
     document = run.show(workspace, workspace.folder / PLAN)
     terraform = workspace.terraform
     return PlanReport(
@@ -163,7 +182,8 @@ def _report(context: Context, workspace: Workspace, provider: str, left: tuple[s
         provider=provider,
         changes=changes(document),
         managed=managed(document),
-        left=left,
+        left=tuple(left),
+        seeds=tuple(missing),
         warnings=(*context.session.warnings, *_lax(context)),
     )
 
@@ -176,7 +196,12 @@ def _lax(context: Context) -> Iterator[str]:
 
 def _save(report: PlanReport, workspace: Workspace, out: Path) -> None:
     """The plan and what it was made with, in one file for its owner."""
-    facts = {"environment": report.environment, "provider": report.provider, "left": report.left}
+    facts = {
+        "environment": report.environment,
+        "provider": report.provider,
+        "left": report.left,
+        "seeds": report.seeds,
+    }
     try:
         out.touch(mode=0o600)
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -190,7 +215,7 @@ def _saved(context: Context, saved: Path) -> tuple[PlanReport, Workspace]:
     try:
         with zipfile.ZipFile(saved) as archive:
             facts, plan_file = json.loads(archive.read("facts.json")), archive.read(PLAN)
-        made_for, made_with, left = facts["environment"], facts["provider"], tuple(facts["left"])
+        made_for, made_with, left, missing = (facts[name] for name in ("environment", "provider", "left", "seeds"))
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise StrongroomError(f"{saved}: no plan of ours: {error}; make one: invoke plan --out {saved}") from error
     if made_for != context.environment.name:
@@ -207,4 +232,4 @@ def _saved(context: Context, saved: Path) -> tuple[PlanReport, Workspace]:
     file = workspace.folder / PLAN
     file.touch(mode=0o600)
     file.write_bytes(plan_file)
-    return _report(context, workspace, provider, left), workspace
+    return _report(context, workspace, provider, left, missing), workspace

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _RESERVED = {"secrets": ("sys", "identity", "cubbyhole", "auth", "audit"), "auth": ("token",)}
 _MOUNT = re.compile(r"(?!\.{1,2}(/|$))[\w.@:=~-]+(/(?!\.{1,2}(/|$))[\w.@:=~-]+)*", re.ASCII)
+_A_PATH = "write words of letters, digits and _ . @ : = ~ - joined by single slashes"
 _API_PATH = re.compile(r"(?!\.{1,2}(/|$))[^\s/?#]+(/(?!\.{1,2}(/|$))[^\s/?#]+)*")
 _NAME = re.compile(r"\w([\w.-]*\w)?", re.ASCII)
 CONDITION = re.compile(r"(openbao|vault)(?:(>=|<)([0-9.]+))?")
@@ -26,7 +27,7 @@ CONDITION = re.compile(r"(openbao|vault)(?:(>=|<)([0-9.]+))?")
 
 def check_paths(found: Sequence[Entry]) -> Iterator[Problem]:
     mounts = {(one.kind.family, one.mount): one for one in found if one.object is None}
-    namespaces = {one.name: one for one in found if one.object and one.object.parts[0].resource.encloses}
+    namespaces = {one.name: one for one in found if one.object and _encloses(one.object)}
     for one in found:
         if one.object is None:
             yield from _check_mount(one, mounts)
@@ -37,8 +38,7 @@ def check_paths(found: Sequence[Entry]) -> Iterator[Problem]:
 
 def _check_mount(entry: Entry, mounts: Mapping[tuple[str, str], Entry]) -> Iterator[Problem]:
     if not _MOUNT.fullmatch(entry.mount):
-        wanted = "words of letters, digits and _ . @ : = ~ - joined by single slashes"
-        yield problem(entry.where, f"{entry.title}: {entry.mount!r} is not a mount path; write {wanted}")
+        yield problem(entry.where, f"{entry.title}: {entry.mount!r} is not a mount path; {_A_PATH}")
         return
     first, *rest = entry.mount.split("/")
     if first in _RESERVED[entry.kind.family]:
@@ -47,6 +47,10 @@ def _check_mount(entry: Entry, mounts: Mapping[tuple[str, str], Entry]) -> Itera
         above = mounts.get((entry.kind.family, "/".join((first, *rest)[:count])))
         if above:
             yield problem(entry.where, f"{entry.title}: lies inside the mount {above.title} ({above.where}); move one")
+
+
+def _encloses(one: Object) -> bool:
+    return any(part.resource.encloses for part in one.parts)
 
 
 def _check_namespaces(entry: Entry, namespaces: Mapping[str, Entry]) -> Iterator[Problem]:
@@ -58,8 +62,11 @@ def _check_namespaces(entry: Entry, namespaces: Mapping[str, Entry]) -> Iterator
 
 
 def _check_name(entry: Entry) -> Iterator[Problem]:
-    resource = entry.object.parts[0].resource if entry.object else None
-    if resource and resource.path == f"{{{resource.name}}}":
+    resource = entry.object.parts[0].resource if entry.object and entry.object.parts else None
+    if entry.object and entry.object.seed:
+        if not _MOUNT.fullmatch(entry.name):
+            yield problem(entry.where, f"{entry.title}: {entry.name!r} is not a secret's path; {_A_PATH}")
+    elif resource and resource.path == f"{{{resource.name}}}":
         if not _API_PATH.fullmatch(entry.name):
             yield problem(entry.where, f"{entry.title}: {entry.name!r} is not an API path; write it like sys/quotas/x")
     elif resource and entry.object and entry.object.reserved & set(_parts(entry)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import FAMILIES, SYSTEM
 from orchestrator.config.clusters import CLUSTER
 from orchestrator.config.described import RAISE_IT, remarks, shown
-from orchestrator.config.words import A_REFERENCE, MAP_OF_SETTINGS, MAP_TO_SETTINGS, SECRET, closed
+from orchestrator.config.words import A_REFERENCE, MAP_OF_SETTINGS, MAP_TO_SETTINGS, SECRET, SEED, closed
 from orchestrator.model import HCL, Field, Json, Kind, Object, get
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ Schema = dict[str, Json]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 MOUNTED = ("auth", "secrets")
 _TEXT = {"type": "string"}
+_FIELDS = "a map from field to {generate: N} or a reference"
 _HEAD: Schema = {
     "environment": {**_TEXT, "pattern": "^[a-z0-9][a-z0-9-]*$", "description": "the name of this file"},
     "extends": {**_TEXT, "pattern": "^[^/]+[.]yaml$", "description": "the name of a file beside this one"},
@@ -73,6 +74,9 @@ def _properties(kind: Kind, settings: Mapping[str, Field], examples: Iterable[Js
 
 
 def _object(kind: Kind, one: Object) -> Schema:
+    if one.seed:
+        fields = {"type": "object", "minProperties": 1, "additionalProperties": SEED, "description": _FIELDS}
+        return {"type": ["object", "null"], "additionalProperties": fields, "description": "a map from path to fields"}
     with_ = f" with {' and '.join(one.required)}" if one.required else ""
     settings = closed(_properties(kind, one.settings, _examples(kind, one)), MAP_OF_SETTINGS + with_, one.required)
     if not one.required:

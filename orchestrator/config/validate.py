@@ -120,10 +120,12 @@ def _wrong(error: ValidationError, expected: str, *, inherited: bool) -> str:
 
 def _hint(error: ValidationError) -> str:
     value, wanted = error.instance, error.schema.get("type", "string")
+    if error.schema.get("writeOnly"):
+        return ""
     if isinstance(value, str) and "enum" in error.schema:
         close = meant(value, map(str, error.schema["enum"]))
         return f"; {close}" if close.startswith("did") else ""
-    if isinstance(value, str) and wanted == "array" and not error.schema.get("writeOnly"):
+    if isinstance(value, str) and wanted == "array":
         return f"; write [{_shown(value)}]"
     if isinstance(value, int | float) and wanted == "string" and error.validator == "type":
         return "; put it in quotes"

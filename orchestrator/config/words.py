@@ -16,6 +16,27 @@ MAP_TO_SETTINGS = "a map from name to settings"
 A_REFERENCE = "a reference: env:NAME, file:PATH, kv:PATH#FIELD or cmd:COMMAND"
 A_LITERAL = f"a literal secret; write {A_REFERENCE}"
 SECRET = {"type": "string", "pattern": REFERENCE_PATTERN, "writeOnly": True}
+_FIRST = f"{{generate: N}}, so many random characters, or {A_REFERENCE}"
+SEED = {  # what a field of a secret begins as
+    "if": {"type": "object"},
+    "then": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["generate"],
+        "properties": {
+            "generate": {
+                "type": "integer",
+                "minimum": 16,
+                "maximum": 256,
+                "writeOnly": True,
+                "description": "a whole number from 16 to 256",
+            }
+        },
+        "description": "a map with generate",
+    },
+    "else": {**SECRET, "description": _FIRST},
+    "description": _FIRST,
+}
 FEW = 12
 
 

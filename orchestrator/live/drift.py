@@ -29,6 +29,7 @@ class Drift:
 
 ABSENT = "absent"
 PRESENT = "present"
+DELETED = "deleted"
 UNDECLARED = "undeclared"
 
 

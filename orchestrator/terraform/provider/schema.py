@@ -28,7 +28,7 @@ def resource_schema(resource: model.Resource) -> ResourceSchema:
     for attribute in resource.attributes():
         group, _, name = attribute.terraform.rpartition(".")
         if attribute.shape.element:
-            blocks.append(NestedBlock(name, _element(attribute.shape), "set"))
+            blocks.append(NestedBlock(name, _element(attribute.shape), "set", max_items=attribute.shape.most))
         else:
             grouped[group].extend(_attributes(attribute, name))
     top = [*_identity(resource), *grouped.pop("", [])]
