@@ -13,7 +13,9 @@ from orchestrator import model
 from orchestrator.catalog import CATALOG, FAMILIES, RESOURCES, SYSTEM
 from orchestrator.commands.drift import drift
 from orchestrator.commands.plan import Asked, apply, plan
+from orchestrator.config.checks import lacks
 from orchestrator.config.load import load
+from orchestrator.declared import Cluster
 from orchestrator.instances import Instance, instances
 from orchestrator.live import drift as compare
 from orchestrator.live.drift import Drift
@@ -340,7 +342,7 @@ def test_a_lost_state_is_found_again_and_what_leaves_the_yaml_is_gone(
             one.list: _listed(inside, one.list)
             for kind in SYSTEM.values()
             for one in kind.objects
-            if _is_ours(kind, one)
+            if _is_ours(kind, one, Cluster("test", stack.server, stack.version))
         },
     }
     inside.close()
@@ -350,8 +352,9 @@ def test_a_lost_state_is_found_again_and_what_leaves_the_yaml_is_gone(
     assert {path: names for path, names in left.items() if names} == {}
 
 
-def _is_ours(kind: model.Kind, one: model.Object) -> bool:
-    return bool(one.list) and not (kind.root or one.root)
+def _is_ours(kind: model.Kind, one: model.Object, cluster: Cluster) -> bool:
+    """Whether a namespace has a list of such objects on this server."""
+    return bool(one.list) and not (kind.root or one.root or lacks({**kind.absent, **one.absent}, cluster))
 
 
 def _listed(api: Api, path: str) -> list[str]:
@@ -402,6 +405,9 @@ def _little_objects(kind: model.Kind, section: dict[str, Any]) -> dict[str, Any]
     for one in kind.objects:
         if one.key in section:
             said, fields = section[one.key], model.in_yaml(one.fields)
+            if one.seed:
+                found[one.key] = said
+                continue
             each = {"": said} if one.single else said
             kept = {name: _must(spec or {}, fields, one.required) for name, spec in each.items()}
             found[one.key] = kept[""] if one.single else kept
