@@ -111,8 +111,9 @@ class Instance:
         if not attribute.field.yaml:
             return None
         said = get(self.declaration.spec, attribute.yaml)
-        fits = all(get(self.declaration.spec, name) == value for name, value in attribute.field.only.items())
-        return attribute.field.default if said is None and fits else said
+        fits = all(_fits(get(self.declaration.spec, name), value) for name, value in attribute.field.only.items())
+        default = self.declaration.name if attribute.field.own_name else attribute.field.default
+        return default if said is None and fits else said
 
     def secret_key(self, attribute: Attribute) -> str:
         """How a secret is called between the YAML and Terraform: `secrets/database/postgresql/orders#password`."""
@@ -124,6 +125,11 @@ class Instance:
             if attribute.field.secret:
                 version = get(self.declaration.spec, f"{attribute.yaml}_version")
                 yield attribute, reference, 1 if version is None else version
+
+
+def _fits(said: Json, wanted: Json) -> bool:
+    """Whether a setting has the wanted value, or one of a tuple of them."""
+    return said in wanted if isinstance(wanted, tuple) else bool(said == wanted)
 
 
 def instances(environment: Environment) -> tuple[Instance, ...]:

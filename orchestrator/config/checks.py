@@ -29,7 +29,7 @@ def check_paths(found: Sequence[Entry]) -> Iterator[Problem]:
         if one.object is None:
             yield from _check_mount(one, mounts)
         elif not one.object.single:
-            yield from _check_name(one)
+            yield from _check_name(one, mounts.get((one.kind.family, one.mount)))
 
 
 def _check_mount(entry: Entry, mounts: Mapping[tuple[str, str], Entry]) -> Iterator[Problem]:
@@ -46,17 +46,26 @@ def _check_mount(entry: Entry, mounts: Mapping[tuple[str, str], Entry]) -> Itera
             yield problem(entry.where, f"{entry.title}: lies inside the mount {above.title} ({above.where}); move one")
 
 
-def _check_name(entry: Entry) -> Iterator[Problem]:
+def _check_name(entry: Entry, mount: Entry | None) -> Iterator[Problem]:
     resource = entry.object.parts[0].resource if entry.object else None
+    also = entry.object.also if entry.object else ""
     if resource and resource.path == f"{{{resource.name}}}":
         if not _API_PATH.fullmatch(entry.name):
             yield problem(entry.where, f"{entry.title}: {entry.name!r} is not an API path; write it like sys/quotas/x")
-    elif not all(_NAME.fullmatch(part) for part in _parts(entry)):
-        wanted = "letters, digits and _ . - with a letter, a digit or _ at both ends"
+    elif not all(_NAME.fullmatch(part.translate(dict.fromkeys(map(ord, also), "-"))) for part in _parts(entry)):
+        signs = " ".join(f"{sign!r}" if sign == " " else sign for sign in ("_", ".", "-", *also))
+        wanted = f"letters, digits and {signs} with a letter, a digit or _ at both ends"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} is not a name; write {wanted}")
-    elif entry.object and entry.object.lower and entry.name != entry.name.lower():
+    elif _is_lowered(entry, mount) and entry.name != entry.name.lower():
         told = f"the server would call it {entry.name.lower()!r}; write it so"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} has capital letters: {told}")
+
+
+def _is_lowered(entry: Entry, mount: Entry | None) -> bool:
+    if entry.object is None or not entry.object.lower:
+        return False
+    flag = mount.node.get(entry.object.cased) if mount and entry.object.cased else None
+    return flag is None or flag.value is not True
 
 
 def _parts(entry: Entry) -> list[str]:
