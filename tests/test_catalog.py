@@ -12,10 +12,12 @@ from orchestrator import model
 from orchestrator.catalog import CATALOG, RESOURCES
 from orchestrator.commands.drift import drift
 from orchestrator.commands.plan import Asked, apply, plan
+from orchestrator.config.checks import lacks
 from orchestrator.config.load import load
 from orchestrator.instances import Instance, instances
 from orchestrator.live import drift as compare
 from orchestrator.live.drift import Drift
+from orchestrator.live.secrets import resolve
 from orchestrator.terraform.provider.engine import Offline
 from orchestrator.terraform.provider.state import flatten, nest
 from tests.support import everything, no_progress, no_question, project
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from orchestrator.declared import Cluster
     from orchestrator.local.stack import Stack
     from orchestrator.terraform.provider.api import Api
 
@@ -41,6 +44,10 @@ OTHER: dict[str, Callable[[Any], Any]] = {
     "creation_statements": lambda value: value[:1],
     "key_usage": lambda _: ["DigitalSignature"],
     "cn_validations": lambda _: ["hostname"],
+    "oidc_response_types": lambda _: [],
+    "tls_min_version": lambda _: "tls13",
+    "tls_max_version": lambda _: "tls12",
+    "jwt_supported_algs": lambda value: [*value, "ES256"],
 }
 FIXED = {
     "key_type": "goes with key_bits",
@@ -50,6 +57,8 @@ FIXED = {
     "jwt_validation_pubkeys": "another key would have to be a real one",
     "type": "the server never changes it",
     "default_role": "must name a role",
+    "certificate": "another one would have to be a real one",
+    "oidc_discovery_url": "must answer",
     "username": "must be able to log in",
     "connection_url": "must connect",
     "credential_type": "goes with credential_config",
@@ -73,10 +82,17 @@ NO_DEFAULT = {
 }
 
 
+PUBLIC = {
+    ("vault_generic_endpoint", "data"): "the person who writes it says what goes there",
+    ("vault_kerberos_auth_backend_ldap_config", "certificate"): "the certificate of an authority is no secret",
+}
+
+
 @dataclass(frozen=True)
 class Applied:
     root: Path
     environ: dict[str, str]
+    cluster: Cluster
     instances: tuple[Instance, ...]
     provider: Offline
     api: Api
@@ -93,7 +109,8 @@ def applied(stack: Stack, api: Api, tmp_path_factory: pytest.TempPathFactory) ->
 
     provider = Offline()
     provider.configure({"address": stack.address, "token": stack.token})
-    yield Applied(root, environ, instances(load(root, NAME, environ)), provider, api)
+    declared = load(root, NAME, environ)
+    yield Applied(root, environ, declared.cluster, instances(declared), provider, api)
     provider.close()
 
 
@@ -110,7 +127,7 @@ def test_a_secret_is_never_an_argument_that_the_state_keeps(kind: model.Kind) ->
         if one.field.yaml and not one.field.output and one.field.sensitive and not one.field.secret
     ]
 
-    assert settable == ([("vault_generic_endpoint", "data")] if kind.name == "passthrough" else [])
+    assert [one for one in settable if one not in PUBLIC] == []
 
 
 @kinds
@@ -122,7 +139,8 @@ def test_a_setting_that_the_server_fills_in_has_a_default_to_go_back_to(kind: mo
         for part in declared.parts
         for one in part.resource.attributes()
         if one.field.yaml and one.field.computed and not one.field.output and one.field.readable
-        if one.field.default is None and not one.field.required and one.key not in NO_DEFAULT
+        if one.field.default is None and not one.field.own_name
+        if not one.field.required and one.key not in NO_DEFAULT
     ]
 
     assert silent == []
@@ -160,6 +178,10 @@ def _state(applied: Applied, one: Instance) -> dict[str, Any]:
     return dict(read)
 
 
+def _secrets(applied: Applied, one: Instance) -> dict[str, str]:
+    return {attribute.terraform: resolve(said, applied.environ, applied.root) for attribute, said, _ in one.secrets()}
+
+
 def _other(attribute: model.Attribute, value: Any) -> Any:  # noqa: ANN401 - any setting's value
     """Another valid value of the same shape."""
     words = attribute.shape.schema.get("enum")
@@ -182,7 +204,7 @@ def _another(value: Any) -> Any:  # noqa: ANN401 - any setting's value
     return {**value, "stranger": "1"} if isinstance(value, Mapping) else f"{value}-stranger"
 
 
-def _changeable(one: Instance) -> list[model.Attribute]:
+def _changeable(one: Instance, cluster: Cluster) -> list[model.Attribute]:
     declared = {attribute.yaml for attribute, _ in one.settings()}
     return [
         attribute
@@ -190,6 +212,7 @@ def _changeable(one: Instance) -> list[model.Attribute]:
         if attribute.yaml in declared
         and attribute.field.yaml
         and attribute.field.readable
+        and not lacks(attribute.field.absent, cluster)
         and not (attribute.field.secret or attribute.field.replace or attribute.field.output)
         and attribute.key not in FIXED
     ]
@@ -201,14 +224,15 @@ TYPES = sorted(name for name, resource in RESOURCES.items() if resource.read_pat
 @pytest.mark.parametrize("type_name", TYPES)
 def test_each_setting_changed_behind_our_back_is_one_drift(type_name: str, applied: Applied) -> None:
     for one in _instances(applied, type_name):
-        for attribute in _changeable(one):
+        for attribute in _changeable(one, applied.cluster):
             before = _state(applied, one)
             flat = flatten(one.resource, before)
             flat[attribute.terraform] = _other(attribute, flat[attribute.terraform])
-            changed = nest(one.resource, flat)
-            applied.provider.apply(type_name, before, changed, changed)
+            changed, secrets = nest(one.resource, flat), _secrets(applied, one)
+            applied.provider.apply(type_name, before, changed, nest(one.resource, {**flat, **secrets}))
             found = _of(applied, one)
-            applied.provider.apply(type_name, changed, before, before)
+            known = nest(one.resource, {**flatten(one.resource, before), **secrets})
+            applied.provider.apply(type_name, changed, before, known)
 
             assert [(found_.title, found_.setting.split(".")[0]) for found_ in found] == [
                 (one.declaration.title, attribute.yaml.split(".")[0])
@@ -250,8 +274,7 @@ def test_an_object_that_nobody_declared_is_found(type_name: str, applied: Applie
     flat = flatten(one.resource, _state(applied, one))
     flat |= {one.resource.name: "stranger", "id": None, "verify_connection": False, "role_id": None}
     state = nest(one.resource, flat)
-    secrets = {attribute.terraform: "canary-stranger" for attribute, _, _ in one.secrets()}
-    made = applied.provider.apply(type_name, None, state, nest(one.resource, {**flat, **secrets}))
+    made = applied.provider.apply(type_name, None, state, nest(one.resource, {**flat, **_secrets(applied, one)}))
     found = drift(applied.root, NAME, applied.environ).drifts
     applied.provider.apply(type_name, made, None, None)
 

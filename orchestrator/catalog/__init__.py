@@ -7,12 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog.approle import APPROLE
+from orchestrator.catalog.cert import CERT
 from orchestrator.catalog.database import DATABASE
 from orchestrator.catalog.jwt import JWT
+from orchestrator.catalog.kerberos import KERBEROS
+from orchestrator.catalog.kubernetes import KUBERNETES
 from orchestrator.catalog.kv import KV_V1, KV_V2
+from orchestrator.catalog.ldap import LDAP
+from orchestrator.catalog.oidc import OIDC
 from orchestrator.catalog.pki import PKI
+from orchestrator.catalog.radius import RADIUS
 from orchestrator.catalog.ssh import SSH
 from orchestrator.catalog.system import NAMESPACES, PASSTHROUGH, POLICIES
+from orchestrator.catalog.tokens import TOKENS
 from orchestrator.catalog.transit import TRANSIT
 from orchestrator.catalog.userpass import USERPASS
 
@@ -21,8 +28,8 @@ if TYPE_CHECKING:
 
     from orchestrator.model import Kind, Object, Resource
 
-SYSTEM = {kind.name: kind for kind in (POLICIES, NAMESPACES, PASSTHROUGH)}
-AUTH = {kind.name: kind for kind in (APPROLE, JWT, USERPASS)}
+SYSTEM = {kind.name: kind for kind in (POLICIES, NAMESPACES, TOKENS, PASSTHROUGH)}
+AUTH = {kind.name: kind for kind in (APPROLE, CERT, JWT, KERBEROS, KUBERNETES, LDAP, OIDC, RADIUS, USERPASS)}
 SECRETS = {kind.name: kind for kind in (DATABASE, KV_V1, KV_V2, PKI, SSH, TRANSIT)}
 FAMILIES = {"system": SYSTEM, "auth": AUTH, "secrets": SECRETS}
 CATALOG: dict[str, Kind] = {**SYSTEM, **AUTH, **SECRETS}

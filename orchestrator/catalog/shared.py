@@ -6,9 +6,24 @@ from dataclasses import replace
 
 from orchestrator.model import DURATION, FLAG, LIST, MAP, NUMBER, SECONDS, SET, TEXT, Field, Resource, Write, choice
 
+EXAMPLE_CA = """\
+-----BEGIN CERTIFICATE-----
+MIIBnDCCAUGgAwIBAgIUbO3abyQL3Q/IO5Q0JCIYdHyG2sQwCgYIKoZIzj0EAwIw
+GjEYMBYGA1UEAwwPRXhhbXBsZSBSb290IENBMCAXDTI2MTEyMTEzMTg1MFoYDzIx
+MjYxMDI4MTMxODUwWjAaMRgwFgYDVQQDDA9FeGFtcGxlIFJvb3QgQ0EwWTATBgcq
+hkjOPQIBBggqhkjOPQMBBwNCAASozRXRQXklJxDBSjkgwCA+3mYp49Sa9tAF6NKW
+BjtiC5kzwu9p42RSQ8H7YOuB4I3/mD+N8eBa+TM5N6JBX1Cro2MwYTAdBgNVHQ4E
+FgQUToysgw7nTIO4r2J5C1YeFQGS7dQwHwYDVR0jBBgwFoAUToysgw7nTIO4r2J5
+C1YeFQGS7dQwDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAQYwCgYIKoZI
+zj0EAwIDSQAwRgIhAPAlBYljxvia67lo0VzbezJbQMiA3SH867PFSzFniJuHAiEA
+gGmj2UhoUlARS0u9aETnawd11awNkyJfO3gPjPjTJvo=
+-----END CERTIFICATE-----
+"""
 NO_ALIAS_METADATA = {"openbao": "OpenBao has no alias metadata; leave it out"}
 VISIBILITY = choice("", "hidden", "unauth")
-TOKEN_TYPE = choice("default", "service", "batch", "default-service", "default-batch")
+SORTS = ("service", "batch", "default-service", "default-batch")
+SORT = choice(*SORTS)
+TOKEN_TYPE = choice("default", *SORTS)
 
 AFTER_POLICIES = ("vault_policy",)  # a login that names a policy before it stands would give less than declared
 TOKEN = {
@@ -94,7 +109,7 @@ AUTH_FIELDS = {
     "default_lease_ttl": _tuned(DURATION, "default_lease_ttl"),
     "max_lease_ttl": _tuned(DURATION, "max_lease_ttl"),
     "listing_visibility": _tuned(VISIBILITY, "listing_visibility"),
-    "token_type": _tuned(replace(TOKEN_TYPE, zero="default-service"), "token_type"),
+    "token_type": _tuned(replace(SORT, zero="default-service"), "token_type"),
     "passthrough_request_headers": _tuned(LIST, "passthrough_request_headers"),
     **{name: _tuned(LIST, name) for name in _TUNE},
     "local": Field(FLAG, replace=True),
@@ -109,7 +124,7 @@ AUTH_WRITES = (
             "default_lease_ttl",
             "max_lease_ttl",
             "listing_visibility",
-            "token_type",
+            "config.token_type",
             "passthrough_request_headers",
             *_TUNE,
         ),
