@@ -119,10 +119,11 @@ class Instance:
         if not attribute.field.yaml:
             return None
         said = get(self.declaration.spec, attribute.yaml)
-        if said is not None or attribute.field.default is None:
+        default = self.declaration.name if attribute.field.own_name else attribute.field.default
+        if said is not None or default is None:
             return said
-        fits = all(get(self.declaration.spec, name) == value for name, value in attribute.field.only.items())
-        return attribute.field.default if fits else None
+        fits = all(_fits(get(self.declaration.spec, name), value) for name, value in attribute.field.only.items())
+        return default if fits else None
 
     def secret_key(self, attribute: Attribute) -> str:
         """How a secret is called between the YAML and Terraform: `secrets/database/postgresql/orders#password`."""
@@ -134,6 +135,11 @@ class Instance:
             if (reference := self._value(attribute)) is not None:
                 version = get(self.declaration.spec, f"{attribute.yaml}_version")
                 yield attribute, reference, 1 if version is None else version
+
+
+def _fits(said: Json, wanted: Json) -> bool:
+    """Whether a setting has the wanted value, or one of a tuple of them."""
+    return said in wanted if isinstance(wanted, tuple) else bool(said == wanted)
 
 
 def instances(environment: Environment, namespace: str | None = None) -> tuple[Instance, ...]:

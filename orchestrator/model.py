@@ -13,6 +13,7 @@ Spec = Mapping[str, Json]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION_PATTERN = r"^(\d+|(\d+[smhd])+)$"
+PEM_PATTERN = "^-----BEGIN "
 REFERENCE_PATTERN = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|cmd:.+|kv:[^#]+#.+)$"
 
 
@@ -91,6 +92,15 @@ def _unordered(value: Json) -> list[Json]:
     return sorted(_ordered(value))
 
 
+def _split(value: Json) -> list[Json]:
+    """A set that is one text in the API.
+
+    >>> _split("b,a"), _split(["b", "a"]), _split("")
+    (['a', 'b'], ['a', 'b'], [])
+    """
+    return _unordered(value.split(",") if isinstance(value, str) else value)
+
+
 def _mapping(value: Json) -> dict[str, Json]:
     return dict(sorted((value or {}).items()))
 
@@ -127,6 +137,7 @@ RATE = replace(NUMBER, schema={"type": "number", "exclusiveMinimum": 0}, expecte
 FLAG = Shape("bool", {"type": "boolean"}, "true or false", bool, _same, zero=False)
 LIST = Shape(["list", "string"], _STRINGS, "a list of texts", _ordered, _ordered, [])
 SET = Shape(["set", "string"], _STRINGS, "a list of texts", _unordered, _unordered, [])
+COMMAS = replace(SET, canon=_split, render=_split, send=",".join)
 MAP = Shape(
     ["map", "string"],
     {"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}},
@@ -148,16 +159,17 @@ SECONDS = Shape("number", _DURATION, _A_DURATION, seconds, seconds, 0)
 SECONDS_TEXT = Shape("string", _DURATION, _A_DURATION, seconds, lambda v: str(seconds(v)), "0")
 DURATION = Shape("string", _DURATION, _A_DURATION, seconds, lambda v: duration(seconds(v)), "0s")
 GO_DURATION = replace(DURATION, render=lambda v: go_duration(seconds(v)))  # where the server echoes 24h0m0s
-PEM = Shape("string", {"type": "string", "pattern": "^-----BEGIN "}, "a PEM text", _pem, _pem, "")
+PEM = Shape("string", {"type": "string", "pattern": PEM_PATTERN}, "a PEM text", _pem, _pem, "")
 PEMS = Shape(
     ["list", "string"],
-    {"type": "array", "items": {"type": "string", "pattern": "^-----BEGIN "}},
+    {"type": "array", "items": {"type": "string", "pattern": PEM_PATTERN}},
     "a list of PEM texts",
     lambda v: [_pem(item) for item in v or []],
     lambda v: [_pem(item) for item in v or []],
     [],
 )
 HCL = Shape("string", {"type": "string"}, "an HCL policy", _text, _text, "")
+CASELESS = replace(TEXT, canon=lambda v: _text(v).lower(), render=lambda v: _text(v).lower())  # kept in small letters
 
 
 def choice(*words: str) -> Shape:
@@ -197,6 +209,7 @@ class Field:
     sent: str = ""  # what a request calls it, where an answer calls it otherwise
     lasting: bool = False  # once true, the server never takes it back
     secret: bool = False
+    resent: bool = False  # a secret that the server drops, or asks for, where a write does not carry it
     sensitive: bool = False
     readable: bool = True
     replace: bool = False
@@ -207,6 +220,7 @@ class Field:
     by: str = ""  # the attribute of what it names that Terraform and the API take in place of the name: an id
     unsaid: bool = False  # where the YAML is silent, whatever the server holds is right
     only: Mapping[str, Json] = field(default_factory=dict)  # has a default only beside these values of other settings
+    own_name: bool = False  # its default is the object's name
     limit: Limit | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
 
@@ -245,7 +259,10 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Write:
-    """One request of a create or an update: the path, and which settings (by API key) it carries; none: all."""
+    """One request of a create or an update: the path, and which settings it carries; none: all.
+
+    They are named by API key; by the whole path in an answer where two settings have the same key.
+    """
 
     path: str
     keys: tuple[str, ...] = ()
@@ -376,6 +393,8 @@ class Object:
     header: bool = False  # the server writes their names as HTTP headers: `X-Custom`
     root: bool = False  # the server has them in the root namespace only
     policy: bool = False  # a token's policies may name them
+    cased: str = ""  # the mount's flag under which it leaves them as they are
+    also: str = ""  # what their names may hold besides letters, digits and _ . -
     nested: bool = False  # a name may be a path, whose parents are namespaces that must stand first
     reserved: frozenset[str] = frozenset()  # names that the server keeps for itself
     seed: bool = False  # secrets that must exist: written where there is none, by the tool and not by Terraform
@@ -404,7 +423,7 @@ class Kind:
     mount: Resource | None = None
     engine: str = ""  # the server's name of the type, where it differs
     options: Mapping[str, str] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()  # settings of the mount by dotted path, and keys of objects
     absent: Mapping[str, str] = field(default_factory=dict)
     root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
+import subprocess
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from orchestrator.catalog import CATALOG
 from orchestrator.config.checks import lacks
 from orchestrator.declared import Cluster
+from orchestrator.local import process
 from orchestrator.local import stack as local
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from orchestrator.local.stack import Stack
     from orchestrator.model import Object
 
 REPOSITORY = Path(__file__).parents[1]
 STATIC_ACCOUNT = "orders_owner"
+SECRETS = {
+    "KERBEROS_KEYTAB": "BQIAAABHAAEAC0VYQU1QTEUuT1JHAAl2YXVsdF9zdmMAAAABZVPxAAIAEgAg"
+    "Y2FuYXJ5LWtleXRhYi00ZTE5LWNhbmFyeS1rZXl0YWI=",
+    "KUBERNETES_REVIEWER_JWT": "canary-reviewer-2c41",
+    "LDAP_BINDPASS": "canary-bind-9e07",
+    "OIDC_CLIENT_SECRET": "canary-client-51d8",
+    "RADIUS_SECRET": "canary-shared-6b2f",
+}
 POLICY = 'path "apps/data/payments/*" {\n  capabilities = ["read"]\n}\n'
 
 
@@ -84,7 +101,8 @@ def project(
 
 
 def environ(running: Stack) -> dict[str, str]:
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", **local.environment(running), "ADA_PASSWORD": "canary-ada-7f3b"}
+    path = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    return {**path, **local.environment(running), "ADA_PASSWORD": "canary-ada-7f3b", **SECRETS}
 
 
 def no_progress(_: object) -> None:
@@ -97,3 +115,29 @@ def no_question(_: object) -> None:
 
 def postgres(running: Stack) -> str:
     return f"postgresql://strongroom:{running.postgres_password}@{running.postgres}/orders"
+
+
+def needs(program: str) -> str:
+    """The path of a program; without it the test is skipped by name, and fails in CI, which installs all of them."""
+    found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if found is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{program} is not installed")
+    return found
+
+
+@contextmanager
+def beside(folder: Path, command: Sequence[str], ready: Callable[[int, str], bool]) -> Iterator[None]:
+    """A program of a test's own, from when `ready` says so of its pid and its log."""
+    log = folder / "log"
+    with log.open("w") as output:
+        child = subprocess.Popen(command, cwd=folder, env=process.environment(), stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + 15
+        while not ready(child.pid, log.read_text()):
+            assert child.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.01)
+        yield
+    finally:
+        child.terminate()
+        child.wait(10)

@@ -57,7 +57,7 @@ def declarations(kind_name: str, mount: str, spec: dict[str, Any]) -> Iterator[D
         if one.single and one.key in spec:
             yield Declaration(kind, one, mount, "", spec[one.key], NOWHERE)
         elif not one.single:
-            named = spec if kind.family == "system" else spec.get(one.key, {})
+            named = spec if kind.is_one else spec.get(one.key, {})
             yield from (Declaration(kind, one, mount, name, each, NOWHERE) for name, each in named.items())
 
 
@@ -750,6 +750,83 @@ def test_a_jwt_mount_whose_key_server_is_gone_fails(lab: Lab) -> None:
     (reason,) = reasons(lab.one("jwt", mount, config=config, roles=roles))
 
     assert "connection refused" in reason
+
+
+# OIDC
+
+
+@pytest.fixture
+def provider(lab: Lab) -> str:
+    """The server is a provider itself."""
+    return f"{lab.stack.address}/v1/identity/oidc/provider/default"
+
+
+def oidc(lab: Lab, provider: str, **role: Json) -> Proof:
+    """A mount as it lives, with a role that may differ from the declared one."""
+    mount = lab.mount("oidc")
+    config = {"oidc_discovery_url": provider, "oidc_client_id": "vault"}
+    declared = {"user_claim": "sub", "allowed_redirect_uris": ["https://vault.example.org/callback"]}
+    lab.write(f"auth/{mount}/config", oidc_client_secret="canary-client-81b3", **{**config, **role.pop("config", {})})
+    if role.pop("there", True):
+        lab.write(f"auth/{mount}/role/people", role_type="oidc", **{**declared, **role})
+    return lab.one("oidc", mount, config=config, roles={"people": declared, "robots": {"role_type": "jwt"}})
+
+
+def test_an_oidc_mount_sends_people_to_its_provider(lab: Lab, provider: str) -> None:
+    proof = oidc(lab, provider)
+
+    assert_ok(proof)
+    assert proof.what == "ask where to log in, at the provider as the declared client (no real login)"
+
+
+def test_an_oidc_role_that_is_gone_or_refuses_an_address_fails(lab: Lab, provider: str) -> None:
+    (gone,) = reasons(oidc(lab, provider, there=False))
+    (refuses,) = reasons(oidc(lab, provider, allowed_redirect_uris=["https://elsewhere.example.org/callback"]))
+    (another,) = reasons(oidc(lab, provider, config={"oidc_client_id": "stranger"}))
+
+    assert 'role "people" could not be found' in gone
+    assert "or the live role refuses https://vault.example.org/callback" in refuses
+    assert another == "people are sent to the provider as the client stranger, not as vault"
+
+
+# Token roles
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"token_no_default_policy": True},
+        {"renewable": True, "token_period": "1h", "token_explicit_max_ttl": "12h"},
+        {"orphan": True, "token_explicit_max_ttl": 0, "token_type": "batch"},
+        {"path_suffix": "jobs", "token_bound_cidrs": ["127.0.0.0/8"], "token_num_uses": 3},
+    ],
+    ids=lambda spec: next(iter(spec), "smallest"),
+)
+def test_a_token_is_made_by_its_role_and_nothing_is_left(lab: Lab, policy: str, spec: dict[str, Any]) -> None:
+    before, name = lab.accessors(), f"role-{secrets.token_hex(4)}"
+    for allowed in ({}, {"allowed_policies": [policy]}):
+        lab.write(f"auth/token/roles/{name}", **{"renewable": False, **spec, **allowed})
+
+        assert_ok(lab.one("tokens", "", roles={name: {**spec, **allowed}}))
+    lab.assert_no_token_but(before)
+
+
+def test_a_token_role_that_lives_otherwise_fails(lab: Lab, policy: str) -> None:
+    name = f"role-{secrets.token_hex(4)}"
+    lab.write(f"auth/token/roles/{name}", orphan=True, renewable=True, allowed_policies=[policy, "other"])
+
+    def told(**spec: Json) -> list[str]:
+        return reasons(lab.one("tokens", "", roles={name: spec}))
+
+    assert told(allowed_policies=[policy]) == ["the token is orphan, which is not as declared"]
+    assert told(allowed_policies=[policy], orphan=True) == ["the token is renewable, which is not as declared"]
+    assert "must be subset of the role's allowed policies" in told(allowed_policies=["unheard-of"])[0]
+    assert "unknown role nowhere" in reasons(lab.one("tokens", "", roles={"nowhere": {}}))[0]
+
+
+def test_a_token_role_that_gives_nothing_harmless_has_no_proof(lab: Lab) -> None:
+    assert lab.prove("tokens", "", roles={"r": {"disallowed_policies_glob": ["def*"]}}) == ()
 
 
 # Namespaces

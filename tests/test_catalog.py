@@ -19,6 +19,7 @@ from orchestrator.declared import Cluster
 from orchestrator.instances import Instance, instances
 from orchestrator.live import drift as compare
 from orchestrator.live.drift import Drift
+from orchestrator.live.secrets import resolve
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.engine import Offline
 from orchestrator.terraform.provider.state import flatten, nest
@@ -47,6 +48,10 @@ OTHER: dict[str, Callable[[Any], Any]] = {
     "template": lambda _: '{"stranger": {{identity.entity.id}}}',
     "issuer_host": lambda _: "stranger.example.org",
     "cn_validations": lambda _: ["hostname"],
+    "oidc_response_types": lambda _: [],
+    "tls_min_version": lambda _: "tls13",
+    "tls_max_version": lambda _: "tls12",
+    "jwt_supported_algs": lambda value: [*value, "ES256"],
 }
 FIXED = {
     "command": "must name a program that there is",
@@ -57,6 +62,8 @@ FIXED = {
     "jwt_validation_pubkeys": "another key would have to be a real one",
     "type": "the server never changes it",
     "default_role": "must name a role",
+    "certificate": "another one would have to be a real one",
+    "oidc_discovery_url": "must answer",
     "username": "must be able to log in",
     "connection_url": "must connect",
     "credential_type": "goes with credential_config",
@@ -71,6 +78,10 @@ FIXED = {
 
 MUST = {
     "bound_audiences": "a role must be bound to something",
+    "bound_service_account_names": "a role must be bound to something",
+    "bound_service_account_namespaces": "a role must be bound to something",
+    "kubernetes_ca_cert": "else the server looks for a pod's",
+    "disable_local_ca_jwt": "else the server looks for a pod's",
 }
 NO_DEFAULT = {
     "group_by": "Vault Enterprise alone has it",
@@ -86,10 +97,17 @@ NO_DEFAULT = {
 }
 
 
+PUBLIC = {
+    ("vault_generic_endpoint", "data"): "the person who writes it says what goes there",
+    ("vault_kerberos_auth_backend_ldap_config", "certificate"): "the certificate of an authority is no secret",
+}
+
+
 @dataclass(frozen=True)
 class Applied:
     root: Path
     environ: dict[str, str]
+    cluster: Cluster
     instances: tuple[Instance, ...]
     provider: Offline
     api: Api
@@ -106,7 +124,8 @@ def applied(stack: Stack, api: Api, tmp_path_factory: pytest.TempPathFactory) ->
 
     provider = Offline()
     provider.configure({"address": stack.address, "token": stack.token})
-    yield Applied(root, environ, instances(load(root, NAME, environ)), provider, api)
+    declared = load(root, NAME, environ)
+    yield Applied(root, environ, declared.cluster, instances(declared), provider, api)
     provider.close()
 
 
@@ -123,7 +142,7 @@ def test_a_secret_is_never_an_argument_that_the_state_keeps(kind: model.Kind) ->
         if one.field.yaml and not one.field.output and one.field.sensitive and not one.field.secret
     ]
 
-    assert settable == ([("vault_generic_endpoint", "data")] if kind.name == "passthrough" else [])
+    assert [one for one in settable if one not in PUBLIC] == []
 
 
 @kinds
@@ -135,7 +154,8 @@ def test_a_setting_that_the_server_fills_in_has_a_default_to_go_back_to(kind: mo
         for part in declared.parts
         for one in part.resource.attributes()
         if one.field.yaml and one.field.computed and not one.field.output and one.field.readable
-        if one.field.default is None and not one.field.required and one.key not in NO_DEFAULT
+        if one.field.default is None and not one.field.own_name
+        if not one.field.required and one.key not in NO_DEFAULT
     ]
 
     assert silent == []
@@ -173,6 +193,10 @@ def _state(applied: Applied, one: Instance) -> dict[str, Any]:
     return dict(read)
 
 
+def _secrets(applied: Applied, one: Instance) -> dict[str, str]:
+    return {attribute.terraform: resolve(said, applied.environ, applied.root) for attribute, said, _ in one.secrets()}
+
+
 def _other(attribute: model.Attribute, value: Any) -> Any:  # noqa: ANN401 - any setting's value
     """Another valid value of the same shape; of what names other objects, one fewer."""
     words = attribute.shape.schema.get("enum")
@@ -197,7 +221,7 @@ def _another(value: Any) -> Any:  # noqa: ANN401 - any setting's value
     return {**value, "stranger": "1"} if isinstance(value, Mapping) else f"{value}-stranger"
 
 
-def _changeable(one: Instance) -> list[model.Attribute]:
+def _changeable(one: Instance, cluster: Cluster) -> list[model.Attribute]:
     declared = {attribute.yaml for attribute, _ in one.settings()}
     found = "".join(one.resource.found.match.values()) if one.resource.found else ""
     names = set(re.findall(r"{(\w+)}", found)) | {
@@ -211,6 +235,7 @@ def _changeable(one: Instance) -> list[model.Attribute]:
         if attribute.yaml in declared
         and attribute.field.yaml
         and attribute.field.readable
+        and not lacks(attribute.field.absent, cluster)
         and not (attribute.field.secret or attribute.field.replace or attribute.field.output)
         and attribute.key not in FIXED
         and attribute.terraform not in names
@@ -223,14 +248,15 @@ TYPES = sorted(name for name, resource in RESOURCES.items() if resource.read_pat
 @pytest.mark.parametrize("type_name", TYPES)
 def test_each_setting_changed_behind_our_back_is_one_drift(type_name: str, applied: Applied) -> None:
     for one in _instances(applied, type_name):
-        for attribute in _changeable(one):
+        for attribute in _changeable(one, applied.cluster):
             before = _state(applied, one)
             flat = flatten(one.resource, before)
             flat[attribute.terraform] = _other(attribute, flat[attribute.terraform])
-            changed = nest(one.resource, flat)
-            applied.provider.apply(type_name, before, changed, changed)
+            changed, secrets = nest(one.resource, flat), _secrets(applied, one)
+            applied.provider.apply(type_name, before, changed, nest(one.resource, {**flat, **secrets}))
             found = _of(applied, one)
-            applied.provider.apply(type_name, changed, before, before)
+            known = nest(one.resource, {**flatten(one.resource, before), **secrets})
+            applied.provider.apply(type_name, changed, before, known)
 
             assert [(found_.title, found_.setting.split(".")[0]) for found_ in found] == [
                 (one.declaration.title, attribute.yaml.split(".")[0])
@@ -295,8 +321,7 @@ def test_an_object_that_nobody_declared_is_found(type_name: str, applied: Applie
     flat |= {one.resource.name: _strange(one), "id": None, "verify_connection": False, "role_id": None}
     flat |= ELSEWHERE.get(type_name, {})
     state = nest(one.resource, flat)
-    secrets = {attribute.terraform: "canary-stranger" for attribute, _, _ in one.secrets()}
-    made = applied.provider.apply(type_name, None, state, nest(one.resource, {**flat, **secrets}))
+    made = applied.provider.apply(type_name, None, state, nest(one.resource, {**flat, **_secrets(applied, one)}))
     found = drift(applied.root, NAME, applied.environ).drifts
     applied.provider.apply(type_name, made, None, None)
 

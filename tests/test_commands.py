@@ -20,6 +20,7 @@ import psycopg
 import pytest
 
 from orchestrator.catalog import CATALOG
+from orchestrator.catalog.shared import EXAMPLE_CA
 from tests.support import REPOSITORY, everything, postgres, project
 
 if TYPE_CHECKING:
@@ -504,6 +505,17 @@ def test_settings_made_by_hand_before_are_written_over_at_once(shop: Project) ->
     declared(shop, "secrets", {path: {"type": "pki"}}).applied()
 
     assert (shop.api.read(f"{path}/config/urls") or {})["ocsp_servers"] == []
+
+
+def test_a_certificate_role_made_by_hand_before_is_written_over_at_once(shop: Project) -> None:
+    path = f"{mount(shop, 'secrets', 'kv-v2')}-cert"
+    shop.api.call("POST", f"sys/auth/{path}", {"type": "cert"})
+    made = {"certificate": EXAMPLE_CA, "allowed_organizational_units": ["strangers"], "token_ttl": 60}
+    shop.api.call("POST", f"auth/{path}/certs/web", made)
+    declared(shop, "auth", {path: {"type": "cert", "roles": {"web": {"certificate": EXAMPLE_CA}}}}).applied()
+    live = shop.api.read(f"auth/{path}/certs/web") or {}
+
+    assert (live["allowed_organizational_units"], live["token_ttl"], live["display_name"]) == ([], 0, "web")
 
 
 def authority(path: str) -> dict[str, Any]:

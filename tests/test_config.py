@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from jsonschema import Draft202012Validator
 
-from orchestrator.catalog import AUTH, FAMILIES, SECRETS
+from orchestrator.catalog import AUTH, CATALOG, FAMILIES, SECRETS
 from orchestrator.config import source
 from orchestrator.config.checks import lacks
 from orchestrator.config.load import environments, load, schemas
@@ -20,6 +20,7 @@ from orchestrator.config.schema import sections
 from orchestrator.config.words import A_LITERAL
 from orchestrator.declared import Cluster, Login, TerraformSettings
 from orchestrator.errors import ConfigInvalid
+from orchestrator.instances import instances
 from orchestrator.policy.parse import parse
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def fixture_write(tmp_path: Path) -> Callable[[str | bytes], Path]:
 
 
 def environment(**sections: Json) -> str:
-    return json.dumps({"environment": "case", "cluster": "local", **sections})
+    return json.dumps({"environment": "case", "cluster": "local"} | sections)
 
 
 def refused(root: Path, environ: dict[str, str] | None = None) -> str:
@@ -226,6 +227,12 @@ def test_what_a_server_lacks(condition: str, server: str, version: str, edition:
     assert bool(lacks({condition: "why"}, cluster)) == lacking
 
 
+def on(kind: Kind, **sections: Json) -> str:
+    """An environment on a cluster whose server has the kind."""
+    lacking = lacks(kind.absent, Cluster("local", "openbao", "2.7.2"))
+    return environment(**sections, cluster="enterprise" if lacking else "local")
+
+
 def example(kind: Kind) -> str:
     """The kind's example alone, on a server that has it; of one beside the mounts, with all those and the logins."""
     openbao = Cluster("local", "openbao", "2.7.2")
@@ -243,6 +250,47 @@ def test_every_example_is_valid(kind: Kind, write: Callable[[str], Path]) -> Non
     found = load(write(example(kind)), "case", None)
 
     assert kind.name in {one.kind.name for one in found.declarations}
+
+
+@pytest.mark.parametrize("kind", [*MOUNTED, *sections().values()], ids=lambda kind: kind.name)
+def test_what_the_catalogue_chooses_is_what_it_calls_safe(kind: Kind, write: Callable[[str], Path]) -> None:
+    told = [
+        f"{one.declaration.title}/{attribute.yaml}: {limit.reason}"
+        for one in instances(load(write(example(kind)), "case", None))
+        for attribute, value in one.settings()
+        if (limit := attribute.field.limit) and not limit.holds(value)
+    ]
+
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting", "value"),
+    [
+        ("oidc", "allowed_redirect_uris", ["https://a.example.org/cb", "https://*.example.org/cb"]),
+        ("kubernetes", "bound_service_account_names", ["*"]),
+        ("tokens", "token_explicit_max_ttl", "0s"),
+        ("tokens", "orphan", True),
+        ("kerberos", "tls_min_version", "tls11"),
+    ],
+)
+def test_what_is_not_safe_goes_beyond_a_limit(kind: str, setting: str, value: Json) -> None:
+    limits = [one.fields[setting].limit for one in CATALOG[kind].objects if setting in one.fields]
+
+    assert [one and one.holds(value) for one in limits] == [False]
+
+
+def test_a_batch_token_takes_no_end_of_its_own(write: Callable[[str], Path]) -> None:
+    roles = {"batch": {"token_type": "batch", "orphan": True}, "service": {"token_type": "service"}, "silent": {}}
+    found = instances(load(write(environment(tokens={"roles": roles})), "case", None))
+    ends = {
+        one.declaration.name: value
+        for one in found
+        for attribute, value in one.settings()
+        if attribute.yaml == "token_explicit_max_ttl"
+    }
+
+    assert ends == {"service": 86400, "silent": 86400}
 
 
 def levels(kind: Kind) -> Iterator[tuple[str, ...]]:
@@ -292,7 +340,10 @@ def secret_fields() -> list[tuple[str, str, tuple[str, ...]]]:
         fields: dict[tuple[str, ...], dict[str, Field]] = {(): kind.mount.settings if kind.mount else {}}
         fields |= {(one.key,) if one.single else (one.key, "any"): one.settings for one in kind.objects}
         found += [
-            (kind.family, kind.name, (*way, name)) for way, of in fields.items() for name in of if of[name].secret
+            (kind.family, kind.name, (*way, *name.split(".")))
+            for way, of in fields.items()
+            for name in of
+            if of[name].secret
         ]
     return found
 
@@ -306,7 +357,7 @@ def test_a_literal_secret_is_refused_and_never_repeated(
 ) -> None:
     mount = json.loads(json.dumps(FAMILIES[family][kind].example))
     put(mount, way, literal)
-    message = refused(write(environment(**{family: {"m": mount}})), ENVIRON)
+    message = refused(write(on(FAMILIES[family][kind], **{family: {"m": mount}})), ENVIRON)
 
     assert f"{'/'.join((family, 'm', *way))}: {A_LITERAL}" in message
     assert CANARY not in message

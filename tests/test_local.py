@@ -157,6 +157,7 @@ def test_environment_is_what_the_tools_read(running: tuple[Path, Stack]) -> None
     expected = {
         "VAULT_ADDR": at.address,
         "VAULT_TOKEN": at.token,
+        "LOCAL_OIDC": f"{at.address}/v1/identity/oidc/provider/default",
         "LOCAL_POSTGRES": at.postgres,
         "LOCAL_POSTGRES_PASSWORD": at.postgres_password,
         "PG_CONN_STR": f"postgres://strongroom:{at.postgres_password}@{at.postgres}/terraform_backend?sslmode=disable",

@@ -59,6 +59,7 @@ DIFFERENT = {
     ("vault_identity_mfa_totp", "uuid"): "an update has the id in its path",
     ("vault_identity_mfa_login_enforcement", "uuid"): "an update has the name in its path",
     ("vault_plugin", "type"): "it is in the path",
+    ("vault_ldap_auth_backend", "deny_null_bind"): "the server's default",
 }
 
 

@@ -9,20 +9,27 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog.approle import APPROLE
 from orchestrator.catalog.audit import AUDIT
 from orchestrator.catalog.browser import CORS, UI
+from orchestrator.catalog.cert import CERT
 from orchestrator.catalog.database import DATABASE
 from orchestrator.catalog.identity import IDENTITY
 from orchestrator.catalog.identity_mfa import IDENTITY_MFA
 from orchestrator.catalog.identity_oidc import IDENTITY_OIDC
 from orchestrator.catalog.jwt import JWT
+from orchestrator.catalog.kerberos import KERBEROS
+from orchestrator.catalog.kubernetes import KUBERNETES
 from orchestrator.catalog.kv import KV_V1, KV_V2
+from orchestrator.catalog.ldap import LDAP
+from orchestrator.catalog.oidc import OIDC
 from orchestrator.catalog.password_policies import PASSWORD_POLICIES
 from orchestrator.catalog.pki import PKI
 from orchestrator.catalog.plugins import PLUGINS
 from orchestrator.catalog.quotas import QUOTAS
+from orchestrator.catalog.radius import RADIUS
 from orchestrator.catalog.raft import RAFT
 from orchestrator.catalog.sentinel import EGP_POLICIES, RGP_POLICIES
 from orchestrator.catalog.ssh import SSH
 from orchestrator.catalog.system import NAMESPACES, PASSTHROUGH, POLICIES
+from orchestrator.catalog.tokens import TOKENS
 from orchestrator.catalog.transit import TRANSIT
 from orchestrator.catalog.userpass import USERPASS
 
@@ -36,6 +43,7 @@ SYSTEM = {
     for kind in (
         POLICIES,
         NAMESPACES,
+        TOKENS,
         IDENTITY,
         IDENTITY_OIDC,
         IDENTITY_MFA,
@@ -51,7 +59,7 @@ SYSTEM = {
         RGP_POLICIES,
     )
 }
-AUTH = {kind.name: kind for kind in (APPROLE, JWT, USERPASS)}
+AUTH = {kind.name: kind for kind in (APPROLE, CERT, JWT, KERBEROS, KUBERNETES, LDAP, OIDC, RADIUS, USERPASS)}
 SECRETS = {kind.name: kind for kind in (DATABASE, KV_V1, KV_V2, PKI, SSH, TRANSIT)}
 FAMILIES = {"system": SYSTEM, "auth": AUTH, "secrets": SECRETS}
 CATALOG: dict[str, Kind] = {**SYSTEM, **AUTH, **SECRETS}

@@ -23,6 +23,19 @@ from orchestrator.model import (
     seconds,
 )
 
+EXAMPLE_CA = """\
+-----BEGIN CERTIFICATE-----
+MIIBnDCCAUGgAwIBAgIUbO3abyQL3Q/IO5Q0JCIYdHyG2sQwCgYIKoZIzj0EAwIw
+GjEYMBYGA1UEAwwPRXhhbXBsZSBSb290IENBMCAXDTI2MTEyMTEzMTg1MFoYDzIx
+MjYxMDI4MTMxODUwWjAaMRgwFgYDVQQDDA9FeGFtcGxlIFJvb3QgQ0EwWTATBgcq
+hkjOPQIBBggqhkjOPQMBBwNCAASozRXRQXklJxDBSjkgwCA+3mYp49Sa9tAF6NKW
+BjtiC5kzwu9p42RSQ8H7YOuB4I3/mD+N8eBa+TM5N6JBX1Cro2MwYTAdBgNVHQ4E
+FgQUToysgw7nTIO4r2J5C1YeFQGS7dQwHwYDVR0jBBgwFoAUToysgw7nTIO4r2J5
+C1YeFQGS7dQwDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAQYwCgYIKoZI
+zj0EAwIDSQAwRgIhAPAlBYljxvia67lo0VzbezJbQMiA3SH867PFSzFniJuHAiEA
+gGmj2UhoUlARS0u9aETnawd11awNkyJfO3gPjPjTJvo=
+-----END CERTIFICATE-----
+"""
 NO_ALIAS_METADATA = {"openbao": "OpenBao has no alias metadata; leave it out"}
 VISIBILITY = replace(  # the official provider never sends an empty one, so that "hidden" is how it goes back
     choice("", "hidden", "unauth"),
@@ -30,8 +43,9 @@ VISIBILITY = replace(  # the official provider never sends an empty one, so that
     render=lambda value: value or "hidden",
     zero="hidden",
 )
-TOKEN_TYPE = choice("default", "service", "batch", "default-service", "default-batch")
-_MOUNT_TOKEN_TYPE = replace(choice("default-service", "default-batch", "service", "batch"), zero="default-service")
+SORTS = ("service", "batch", "default-service", "default-batch")
+SORT = choice(*SORTS)
+TOKEN_TYPE = choice("default", *SORTS)
 
 DAY = 86400
 SHORT_LIVED = Limit("long-lived-token", lambda value: seconds(value) <= DAY, "a stolen token serves for days")
@@ -125,7 +139,7 @@ AUTH_FIELDS = {
     "default_lease_ttl": _tuned(DURATION, "default_lease_ttl", 0),
     "max_lease_ttl": _tuned(DURATION, "max_lease_ttl", 0),
     "listing_visibility": _tuned(VISIBILITY, "listing_visibility", "hidden"),
-    "token_type": _tuned(_MOUNT_TOKEN_TYPE, "token_type", "default-service"),
+    "token_type": _tuned(replace(SORT, zero="default-service"), "token_type", "default-service"),
     **{name: _tuned(LIST, name) for name in _TUNED_LISTS},
     "local": Field(FLAG, replace=True),
     "accessor": Field(TEXT, output=True),
@@ -135,7 +149,14 @@ AUTH_WRITES = (
     Write("sys/auth/{path}", ("type", "description", "local"), on=("create",)),
     Write(
         "sys/mounts/auth/{path}/tune",
-        ("default_lease_ttl", "max_lease_ttl", "listing_visibility", "token_type", "identity_token_key", *_TUNED_LISTS),
+        (
+            "default_lease_ttl",
+            "max_lease_ttl",
+            "listing_visibility",
+            "config.token_type",
+            "identity_token_key",
+            *_TUNED_LISTS,
+        ),
     ),
     Write("sys/mounts/auth/{path}/tune", ("description",), on=("update",)),
 )

@@ -33,7 +33,7 @@ def check_paths(found: Sequence[Entry]) -> Iterator[Problem]:
             yield from _check_mount(one, mounts)
             yield from _check_namespaces(one, namespaces)
         elif not one.object.single:
-            yield from _check_name(one)
+            yield from _check_name(one, mounts.get((one.kind.family, one.mount)))
 
 
 def _check_mount(entry: Entry, mounts: Mapping[tuple[str, str], Entry]) -> Iterator[Problem]:
@@ -61,7 +61,8 @@ def _check_namespaces(entry: Entry, namespaces: Mapping[str, Entry]) -> Iterator
             return
 
 
-def _check_name(entry: Entry) -> Iterator[Problem]:
+def _check_name(entry: Entry, mount: Entry | None) -> Iterator[Problem]:
+    also = entry.object.also if entry.object else ""
     resource = entry.object.parts[0].resource if entry.object and entry.object.parts else None
     if entry.object and entry.object.seed:
         if not _MOUNT.fullmatch(entry.name):
@@ -71,20 +72,28 @@ def _check_name(entry: Entry) -> Iterator[Problem]:
             yield problem(entry.where, f"{entry.title}: {entry.name!r} is not an API path; write it like sys/quotas/x")
     elif resource and entry.object and entry.object.reserved & set(_parts(entry)):
         yield problem(entry.where, f"{entry.title}: the server keeps that name for itself; choose another")
-    elif not all(_NAME.fullmatch(part) for part in _parts(entry)):
-        wanted = "letters, digits and _ . - with a letter, a digit or _ at both ends"
+    elif not all(_NAME.fullmatch(part.translate(dict.fromkeys(map(ord, also), "-"))) for part in _parts(entry)):
+        signs = " ".join(f"{sign!r}" if sign == " " else sign for sign in ("_", ".", "-", *also))
+        wanted = f"letters, digits and {signs} with a letter, a digit or _ at both ends"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} is not a name; write {wanted}")
-    elif entry.object and entry.name != (known := _known_as(entry.object, entry.name)):
+    elif entry.object and entry.name != (known := _known_as(entry, mount)):
         told = f"the server would call it {known!r}; write it so"
         what = "has capital letters" if entry.object.lower else "is not as HTTP headers are written"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} {what}: {told}")
 
 
-def _known_as(one: Object, name: str) -> str:
+def _known_as(entry: Entry, mount: Entry | None) -> str:
     """What the server would call an object of that name."""
-    if one.header:
-        return "-".join(word.capitalize() for word in name.split("-"))
-    return name.lower() if one.lower else name
+    if entry.object and entry.object.header:
+        return "-".join(word.capitalize() for word in entry.name.split("-"))
+    return entry.name.lower() if _is_lowered(entry, mount) else entry.name
+
+
+def _is_lowered(entry: Entry, mount: Entry | None) -> bool:
+    if entry.object is None or not entry.object.lower:
+        return False
+    flag = mount.node.get(entry.object.cased) if mount and entry.object.cased else None
+    return flag is None or flag.value is not True
 
 
 def _parts(entry: Entry) -> list[str]:

@@ -58,14 +58,17 @@ def _field(kind: Kind, one: Field, examples: list[Json]) -> Schema:
     }
 
 
-def _properties(kind: Kind, settings: Mapping[str, Field], examples: Iterable[Json]) -> Schema:
+def _properties(
+    kind: Kind, settings: Mapping[str, Field], examples: Iterable[Json], required: Iterable[str] = ()
+) -> Schema:
     """The schemas of settings; a dotted name stands in the map of its group."""
     found: Schema = {}
     for name, one in settings.items():
         *groups, leaf = name.split(".")
         inner = found
         for group in groups:
-            inner = inner.setdefault(group, closed({}, MAP_OF_SETTINGS))["properties"]
+            held = [must.removeprefix(f"{group}.") for must in required if must.startswith(f"{group}.")]
+            inner = inner.setdefault(group, closed({}, MAP_OF_SETTINGS, held))["properties"]
         said = [value for example in examples if (value := get(example, name)) is not None]
         inner[leaf] = _field(kind, one, said[:1])
         if one.secret:
@@ -103,10 +106,10 @@ def kind_schema(kind_family: str, name: str) -> Schema:
         return {**closed(objects, kind.summary, kind.required), "type": ["object", "null"]}
     properties = {
         "type": {"const": kind.name, "description": kind.name},
-        **_properties(kind, kind.mount.settings, [kind.example]),
+        **_properties(kind, kind.mount.settings, [kind.example], kind.required),
         **objects,
     }
-    return closed(properties, kind.summary, ("type", *kind.required))
+    return closed(properties, kind.summary, ("type", *(name for name in kind.required if "." not in name)))
 
 
 def _mounts(kinds: Iterable[str], more: Schema) -> Schema:

@@ -74,7 +74,8 @@ def _compared(
             if key in live and not alike(value, live[key]):
                 yield Drift(title, f"{attribute.yaml}.{key}", value, live[key])
         return
-    if found is None and not attribute.field.yaml:
+    silent = get(one.declaration.spec, attribute.yaml) is None
+    if found is None and (not attribute.field.yaml or (attribute.field.absent and silent)):
         return
     wanted = shape.canon(shape.zero if said is None else said)
     held = shape.canon(shape.zero if found is None else found)

@@ -131,6 +131,7 @@ def environment(stack: Stack) -> dict[str, str]:
     return {
         "VAULT_ADDR": stack.address,
         "VAULT_TOKEN": stack.token,
+        "LOCAL_OIDC": f"{stack.address}/v1/identity/oidc/provider/default",
         "LOCAL_POSTGRES": stack.postgres,
         "LOCAL_POSTGRES_PASSWORD": stack.postgres_password,
         "PG_CONN_STR": f"postgres://{storage}?sslmode=disable",

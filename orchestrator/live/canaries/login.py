@@ -1,7 +1,8 @@
-"""What every login has to prove: the token has what is declared, and is refused once it is revoked."""
+"""What every new token has to prove: it has what is declared, and is refused once it is revoked."""
 
 from __future__ import annotations
 
+import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from orchestrator.live.canaries.trial import Failed, cleaning
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from orchestrator.live.server import Server
     from orchestrator.model import Json, Spec
@@ -20,8 +21,29 @@ def prove_login(server: Server, path: str, body: Mapping[str, Json], spec: Spec)
     auth = server.as_token("").write(path, body)
     if not auth.get("client_token"):
         raise Failed("the login gives no token; a second factor is asked, which a canary has not")
+    prove_token(server, auth, spec)
+
+
+def prove_stranger_refused(server: Server, mount: str, refused: str) -> None:
+    """Log in as nobody there is; `refused` are the server's words for that, unlike those for what does not work."""
+    name, password = f"strongroom-canary-{secrets.token_hex(4)}", secrets.token_urlsafe(16)
+    try:
+        server.as_token("").write(f"auth/{mount}/login/{name}", {"username": name, "password": password})
+    except Rejected as error:
+        if refused in error.words:
+            return
+        raise
+    raise Failed("a stranger is let in")
+
+
+def prove_token(
+    server: Server, auth: Mapping[str, Json], spec: Spec, check: Callable[[Mapping[str, Json]], None] = lambda _: None
+) -> None:
+    """See that a new token is as declared, revoke it, and see it refused."""
     with cleaning(lambda: _revoke(server, auth), "a token"):
-        _check(_lookup(server, auth, spec), spec, server)
+        live = _lookup(server, auth, spec)
+        _check(live, spec, server)
+        check(live)
     if auth.get("accessor"):
         _prove_refused(server, auth)
 

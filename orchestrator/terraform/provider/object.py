@@ -151,19 +151,24 @@ class LiveObject:
         name, shape = attribute.terraform, attribute.shape
         if attribute.field.secret:
             due = before is None or before[attribute.version] != self.flat[attribute.version]
-            value = secrets.get(name) if due else None
-            return value, value is not None
+            resent = attribute.field.resent
+            value = secrets.get(name) if due or resent else None
+            return value, due and (resent or value is not None)
         value = self.flat[name]
         if before is None:
-            older = self.resource.kept and attribute.field.readable and not attribute.field.computed
+            over = self.resource.kept or self.resource.adopt == "create"
+            older = over and attribute.field.readable and not attribute.field.computed
             return (shape.zero if value is None and older else value), True
         reset = value is None and not (nothing(shape, before[name]) or attribute.field.unsaid)
         return (shape.zero if reset else value), not same(shape, before[name], value)
 
     def _carried(self, write: Write) -> Iterator[Attribute]:
         in_path = set(re.findall(r"\{(\w+)\}", write.path))
-        for attribute in self._variant({}).attributes():
-            chosen = attribute.key in write.keys if write.keys else attribute.terraform not in in_path
+        attributes = tuple(self._variant({}).attributes())
+        whole = {attribute.api for attribute in attributes}
+        for attribute in attributes:
+            key = attribute.api if attribute.key in whole else attribute.key
+            chosen = bool({key, attribute.api} & {*write.keys}) if write.keys else attribute.terraform not in in_path
             if chosen and not attribute.field.output:
                 yield attribute
 
