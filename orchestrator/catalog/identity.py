@@ -66,7 +66,16 @@ GROUP = Resource(
         "type": Field(choice("internal", "external"), default="internal", replace=True),
         "policies": _POLICIES,
         "metadata": Field(MAP),
-        "member_entities": Field(SET, "member_entity_ids", "member_entity_ids", names="entities", by="id"),
+        "member_entities": Field(
+            SET,
+            "member_entity_ids",
+            "member_entity_ids",
+            [],
+            only={"type": ("internal", None)},  # the members of an external group come and go with their logins
+            unsaid=True,
+            names="entities",
+            by="id",
+        ),
         "member_group_ids": Field(SET, yaml=False, readable=False),
         "external_member_entity_ids": _ELSEWHERE,
         "external_member_group_ids": _ELSEWHERE,

@@ -173,7 +173,7 @@ def _planned(attribute: Attribute, prior: Flat | None, config: Flat) -> Json:
     if field.output:
         return before if prior else UNKNOWN
     said = config[name]
-    if said is None and not field.computed:
+    if said is None and not (field.computed or field.only):
         said = field.default if field.official is None else field.official
     if said is not None:
         return before if prior and same(attribute.shape, before, said) else said
