@@ -55,6 +55,7 @@ class Shape:
     zero: Json
     send: Callable[[Json], Json] = field(default=lambda value: value)
     element: Mapping[str, tuple[Json, bool]] | None = None  # a nested block: its attributes' types, and if required
+    filled: Mapping[str, bool] = field(default_factory=dict)  # those the server fills in, and whether only it does
 
 
 def _same(value: Json) -> Json:
@@ -71,6 +72,15 @@ def _ordered(value: Json) -> list[Json]:
 
 def _unordered(value: Json) -> list[Json]:
     return sorted(_ordered(value))
+
+
+def _split(value: Json) -> list[Json]:
+    """A set that is one text in the API.
+
+    >>> _split("b,a"), _split(["b", "a"]), _split("")
+    (['a', 'b'], ['a', 'b'], [])
+    """
+    return _unordered(value.split(",") if isinstance(value, str) else value)
 
 
 def _mapping(value: Json) -> dict[str, Json]:
@@ -108,6 +118,7 @@ SIGNED = replace(NUMBER, schema={"type": "integer"})
 FLAG = Shape("bool", {"type": "boolean"}, "true or false", bool, _same, zero=False)
 LIST = Shape(["list", "string"], _STRINGS, "a list of texts", _ordered, _ordered, [])
 SET = Shape(["set", "string"], _STRINGS, "a list of texts", _unordered, _unordered, [])
+COMMAS = replace(SET, canon=_split, render=_split, send=",".join)
 MAP = Shape(
     ["map", "string"],
     {"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}},
@@ -177,6 +188,8 @@ class Field:
     sent: str = ""  # what a request calls it, where an answer calls it otherwise
     lasting: bool = False  # once true, the server never takes it back
     secret: bool = False
+    resent: bool = False  # a secret that the server drops, or asks for, where a write does not carry it
+    unversioned: bool = False  # write-only without a version that would send it again: nothing here renders it
     sensitive: bool = False
     readable: bool = True
     replace: bool = False
@@ -219,7 +232,10 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Write:
-    """One request of a create or an update: the path, and which settings (by API key) it carries; none: all."""
+    """One request of a create or an update: the path, and which settings it carries; none: all.
+
+    They are named by API key; by the whole path in an answer where two settings have the same key.
+    """
 
     path: str
     keys: tuple[str, ...] = ()
@@ -260,6 +276,7 @@ class Resource:
     id: str = ""
     import_id: str = ""
     has_id: bool = True
+    takes_id: bool = True  # whether Terraform lets a person write the id
     writes: tuple[Write, ...] = ()
     reads: tuple[str, ...] | None = None
     exists: str = ""  # where a live one shows, when that is not the first read
@@ -323,6 +340,7 @@ class Object:
     one_of: tuple[tuple[str, ...], ...] = ()  # settings of which only one may be written
     absent: Mapping[str, str] = field(default_factory=dict)
     lower: bool = False  # the server lower-cases their names
+    also: str = ""  # what their names may hold besides letters, digits and _ . -
     nested: bool = False  # a name may be a path, whose parents are namespaces that must stand first
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
@@ -345,7 +363,7 @@ class Kind:
     mount: Resource | None = None
     engine: str = ""  # the server's name of the type, where it differs
     options: Mapping[str, str] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()  # settings of the mount by dotted path, and keys of objects
     absent: Mapping[str, str] = field(default_factory=dict)
     root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`
@@ -353,6 +371,11 @@ class Kind:
     @property
     def type(self) -> str:
         return self.engine or self.name
+
+    @property
+    def id(self) -> str:
+        """Its name among all families: an auth method and a secrets engine may be called the same."""
+        return f"{self.family}/{self.name}"
 
     @property
     def is_one(self) -> bool:

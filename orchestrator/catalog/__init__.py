@@ -25,7 +25,7 @@ SYSTEM = {kind.name: kind for kind in (POLICIES, NAMESPACES, PASSTHROUGH)}
 AUTH = {kind.name: kind for kind in (APPROLE, JWT, USERPASS)}
 SECRETS = {kind.name: kind for kind in (DATABASE, KV_V1, KV_V2, PKI, SSH, TRANSIT)}
 FAMILIES = {"system": SYSTEM, "auth": AUTH, "secrets": SECRETS}
-CATALOG: dict[str, Kind] = {**SYSTEM, **AUTH, **SECRETS}
+CATALOG: dict[str, Kind] = {kind.id: kind for family in FAMILIES.values() for kind in family.values()}
 
 
 def resources(kind: Kind) -> list[Resource]:
@@ -61,6 +61,6 @@ RESOURCES = _by_type()
 def named(kind: Kind, names: str) -> list[tuple[Kind, Object]]:
     """What a setting of a kind may name: `entities` of its own, or `identity/entities` of another kind."""
     other, _, own = names.rpartition("/")
-    holder = CATALOG[other] if other else kind
+    holder = SYSTEM[other] if other else kind
     keys = own.split(",")
     return [(holder, one) for one in holder.objects if one.key in keys]

@@ -109,7 +109,7 @@ AUTH_WRITES = (
             "default_lease_ttl",
             "max_lease_ttl",
             "listing_visibility",
-            "token_type",
+            "config.token_type",
             "passthrough_request_headers",
             *_TUNE,
         ),

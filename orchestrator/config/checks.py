@@ -48,11 +48,13 @@ def _check_mount(entry: Entry, mounts: Mapping[tuple[str, str], Entry]) -> Itera
 
 def _check_name(entry: Entry) -> Iterator[Problem]:
     resource = entry.object.parts[0].resource if entry.object else None
+    also = entry.object.also if entry.object else ""
     if resource and resource.path == f"{{{resource.name}}}":
         if not _API_PATH.fullmatch(entry.name):
             yield problem(entry.where, f"{entry.title}: {entry.name!r} is not an API path; write it like sys/quotas/x")
-    elif not all(_NAME.fullmatch(part) for part in _parts(entry)):
-        wanted = "letters, digits and _ . - with a letter, a digit or _ at both ends"
+    elif not all(_NAME.fullmatch(part.translate(dict.fromkeys(map(ord, also), "-"))) for part in _parts(entry)):
+        signs = " ".join(f"{sign!r}" if sign == " " else sign for sign in ("_", ".", "-", *also))
+        wanted = f"letters, digits and {signs} with a letter, a digit or _ at both ends"
         yield problem(entry.where, f"{entry.title}: {entry.name!r} is not a name; write {wanted}")
     elif entry.object and entry.object.lower and entry.name != entry.name.lower():
         told = f"the server would call it {entry.name.lower()!r}; write it so"
@@ -84,13 +86,13 @@ def check_choices(found: Sequence[Entry]) -> Iterator[Problem]:
 
 def check_place(found: Sequence[Entry], namespace: str) -> Iterator[Problem]:
     """What only the root namespace has, and a nested object whose parents nobody declares."""
-    names = {(one.kind.name, one.name) for one in found}
+    names = {(one.kind.id, one.name) for one in found}
     for entry in found:
         if entry.kind.root and namespace:
             told = "the server has one of it, in the root namespace; move it to the environment of that"
             yield problem(entry.where, f"{entry.title}: {told}")
         parent = entry.name.rpartition("/")[0]
-        if entry.object and entry.object.nested and parent and (entry.kind.name, parent) not in names:
+        if entry.object and entry.object.nested and parent and (entry.kind.id, parent) not in names:
             yield problem(entry.where, f"{entry.title}: there is no {entry.kind.name}/{parent}; declare it too")
 
 

@@ -49,14 +49,15 @@ def _field(one: Field) -> Schema:
     return {**schema, "writeOnly": True} if one.sensitive else schema
 
 
-def _properties(fields: Mapping[str, Field]) -> Schema:
+def _properties(fields: Mapping[str, Field], required: Iterable[str] = ()) -> Schema:
     """The schemas of settings; a dotted name stands in the map of its group."""
     found: Schema = {}
     for name, one in in_yaml(fields).items():
         *groups, leaf = name.split(".")
         inner = found
         for group in groups:
-            inner = inner.setdefault(group, closed({}, MAP_OF_SETTINGS))["properties"]
+            held = [must.removeprefix(f"{group}.") for must in required if must.startswith(f"{group}.")]
+            inner = inner.setdefault(group, closed({}, MAP_OF_SETTINGS, held))["properties"]
         inner[leaf] = _field(one)
         if one.secret:
             inner[f"{leaf}_version"] = {
@@ -88,10 +89,10 @@ def kind_schema(kind_family: str, name: str) -> Schema:
         return {**closed(objects, kind.summary, kind.required), "type": ["object", "null"]}
     properties = {
         "type": {"const": kind.name, "description": kind.name},
-        **_properties(kind.mount.fields),
+        **_properties(kind.mount.fields, kind.required),
         **objects,
     }
-    return closed(properties, kind.summary, ("type", *kind.required))
+    return closed(properties, kind.summary, ("type", *(name for name in kind.required if "." not in name)))
 
 
 def _mounts(kinds: Iterable[str], more: Schema) -> Schema:

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.model import Json, Resource, Write, get
+from orchestrator.model import Json, Resource, Write, get, put
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Diagnosed
 from orchestrator.terraform.provider.state import Flat, nest, nothing, same, steps
@@ -106,9 +106,9 @@ class LiveObject:
             sent = attribute.shape.send(value)
             if attribute.field.whole:
                 return sent if changed else None
-            body[attribute.key] = (
-                _patch(before[attribute.terraform], sent) if before and write.method == "PATCH" else sent
-            )
+            if before and write.method == "PATCH":
+                sent = _patch(before[attribute.terraform], sent)
+            put(body, attribute.key, sent)
         return {**write.data, **body} if changed and (body or write.always) else None
 
     def _value(self, attribute: Attribute, before: Flat | None, secrets: Flat) -> tuple[Json, bool]:
@@ -116,8 +116,9 @@ class LiveObject:
         name, shape = attribute.terraform, attribute.shape
         if attribute.field.secret:
             due = before is None or before[attribute.version] != self.flat[attribute.version]
-            value = secrets.get(name) if due else None
-            return value, value is not None
+            resent = attribute.field.resent
+            value = secrets.get(name) if due or resent else None
+            return value, due and (resent or value is not None)
         value = self.flat[name]
         if before is None:
             older = self.resource.kept and attribute.field.readable and not attribute.field.computed
@@ -127,8 +128,11 @@ class LiveObject:
 
     def _carried(self, write: Write) -> Iterator[Attribute]:
         in_path = set(re.findall(r"\{(\w+)\}", write.path))
-        for attribute in self._variant({}).attributes():
-            chosen = attribute.key in write.keys if write.keys else attribute.terraform not in in_path
+        attributes = tuple(self._variant({}).attributes())
+        whole = {attribute.api for attribute in attributes}
+        for attribute in attributes:
+            key = attribute.api if attribute.key in whole else attribute.key
+            chosen = bool({key, attribute.api} & {*write.keys}) if write.keys else attribute.terraform not in in_path
             if chosen and not attribute.field.output:
                 yield attribute
 
@@ -169,7 +173,7 @@ def _patch(before: Json, after: Json) -> Json:
 def _seen(attribute: Attribute, known: Json, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Json:
     """An attribute after a read: the known form where it means the same, else the server's, else what stood there."""
     field, shape = attribute.field, attribute.shape
-    if field.secret:
+    if field.secret or field.unversioned:
         return None
     if field.whole:
         return _seen_whole(attribute, known, document)

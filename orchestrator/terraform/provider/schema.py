@@ -46,7 +46,7 @@ def _sorted(attributes: Iterable[Attribute]) -> tuple[Attribute, ...]:
 
 def _identity(resource: model.Resource) -> Iterator[Attribute]:
     if resource.has_id:
-        yield Attribute("id", "string", optional=True, computed=True)
+        yield Attribute("id", "string", optional=resource.takes_id, computed=True)
     yield Attribute("namespace", "string", optional=True)
     if resource.mount:
         given = not resource.mount_default
@@ -57,8 +57,18 @@ def _identity(resource: model.Resource) -> Iterator[Attribute]:
 
 
 def _element(shape: model.Shape) -> Block:
-    members = (shape.element or {}).items()
-    return Block(tuple(Attribute(name, cty, required=must, optional=not must) for name, (cty, must) in members))
+    return Block(
+        tuple(
+            Attribute(
+                name,
+                cty,
+                required=must,
+                optional=not must and not shape.filled.get(name, False),
+                computed=name in shape.filled,
+            )
+            for name, (cty, must) in (shape.element or {}).items()
+        )
+    )
 
 
 def _attributes(attribute: model.Attribute, name: str) -> Iterator[Attribute]:
@@ -71,7 +81,7 @@ def _attributes(attribute: model.Attribute, name: str) -> Iterator[Attribute]:
         optional=given and not field.required,
         computed=field.output or field.computed,
         sensitive=field.sensitive,
-        write_only=field.secret,
+        write_only=field.secret or field.unversioned,
     )
     if field.secret:
         yield Attribute(f"{name}_version", "number", optional=True)
