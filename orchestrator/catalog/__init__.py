@@ -7,12 +7,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog.approle import APPROLE
+from orchestrator.catalog.aws_auth import AWS_AUTH
+from orchestrator.catalog.aws_secrets import AWS_SECRETS
+from orchestrator.catalog.azure_auth import AZURE_AUTH
+from orchestrator.catalog.azure_secrets import AZURE_SECRETS
+from orchestrator.catalog.consul import CONSUL
 from orchestrator.catalog.database import DATABASE
+from orchestrator.catalog.gcp_auth import GCP_AUTH
+from orchestrator.catalog.gcp_secrets import GCP_SECRETS
+from orchestrator.catalog.github import GITHUB
 from orchestrator.catalog.jwt import JWT
 from orchestrator.catalog.kv import KV_V1, KV_V2
+from orchestrator.catalog.mongodbatlas import MONGODB_ATLAS
+from orchestrator.catalog.nomad import NOMAD
+from orchestrator.catalog.okta import OKTA
 from orchestrator.catalog.pki import PKI
 from orchestrator.catalog.ssh import SSH
 from orchestrator.catalog.system import NAMESPACES, PASSTHROUGH, POLICIES
+from orchestrator.catalog.terraform_cloud import TERRAFORM_CLOUD
 from orchestrator.catalog.transit import TRANSIT
 from orchestrator.catalog.userpass import USERPASS
 
@@ -22,8 +34,25 @@ if TYPE_CHECKING:
     from orchestrator.model import Kind, Object, Resource
 
 SYSTEM = {kind.name: kind for kind in (POLICIES, NAMESPACES, PASSTHROUGH)}
-AUTH = {kind.name: kind for kind in (APPROLE, JWT, USERPASS)}
-SECRETS = {kind.name: kind for kind in (DATABASE, KV_V1, KV_V2, PKI, SSH, TRANSIT)}
+AUTH = {kind.name: kind for kind in (APPROLE, JWT, USERPASS, AWS_AUTH, AZURE_AUTH, GCP_AUTH, GITHUB, OKTA)}
+SECRETS = {
+    kind.name: kind
+    for kind in (
+        DATABASE,
+        KV_V1,
+        KV_V2,
+        PKI,
+        SSH,
+        TRANSIT,
+        AWS_SECRETS,
+        AZURE_SECRETS,
+        GCP_SECRETS,
+        CONSUL,
+        NOMAD,
+        TERRAFORM_CLOUD,
+        MONGODB_ATLAS,
+    )
+}
 FAMILIES = {"system": SYSTEM, "auth": AUTH, "secrets": SECRETS}
 CATALOG: dict[str, Kind] = {kind.id: kind for family in FAMILIES.values() for kind in family.values()}
 
