@@ -79,6 +79,7 @@ _IDENTIFIER = "an identifier: it opens nothing without the secret beside it"
 _CERTIFICATE = "a certificate is shown to everybody; its key is the secret"
 PUBLIC = {
     ("vault_generic_endpoint", "data"): "the person who writes it says what goes there",
+    ("vault_alicloud_secret_backend", "access_key"): _IDENTIFIER,
     ("vault_aws_auth_backend_client", "access_key"): _IDENTIFIER,
     ("vault_aws_secret_backend", "config.access_key"): _IDENTIFIER,
     ("vault_azure_auth_backend_config", "client_id"): _IDENTIFIER,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.catalog import AUTH, CATALOG
+from orchestrator.catalog import AUTH, CATALOG, SECRETS
 from orchestrator.commands.check import render, validate
 from orchestrator.config.checks import lacks
 from orchestrator.config.load import load
@@ -46,6 +46,33 @@ RUNNING = ("openbao-2.7", "openbao-2.6")
 NAME = "examples"
 # What these paths answer to the examples by the sources of their servers: nobody recorded one with such an object.
 ANSWERS: dict[str, dict[str, Json]] = {
+    "auth/e-alicloud/role/payments": {
+        "arn": "acs:ram::5138828231865461:role/payments",
+        "token_policies": ["payments-read"],
+        "token_ttl": 900,
+        "token_max_ttl": 14400,
+        "token_type": "default",
+    },
+    "e-alicloud/config": {"access_key": "LTAIEXAMPLE"},
+    "e-alicloud/role/uploads": {
+        "role_arn": "",
+        "inline_policies": [
+            {
+                "hash": "3b1f26d8a1f04f6f9f0a1d2c3e4b5a69",
+                "policy_document": SECRETS["alicloud"].example["roles"]["uploads"]["inline_policies"][0],
+            }
+        ],
+        "remote_policies": [{"name": "AliyunOSSReadOnlyAccess", "type": "System"}],
+        "ttl": 1800,
+        "max_ttl": 28800,
+    },
+    "e-alicloud/role/reports": {
+        "role_arn": "acs:ram::5138828231865461:role/reports",
+        "inline_policies": None,
+        "remote_policies": None,
+        "ttl": 0,
+        "max_ttl": 0,
+    },
     "auth/e-aws/config/identity": {
         "iam_alias": "full_arn",
         "iam_metadata": ["auth_type", "account_id", "client_arn"],

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.catalog.alicloud import ALICLOUD_AUTH, ALICLOUD_SECRETS
 from orchestrator.catalog.approle import APPROLE
 from orchestrator.catalog.aws_auth import AWS_AUTH
 from orchestrator.catalog.aws_secrets import AWS_SECRETS
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from orchestrator.model import Kind, Object, Resource
 
 SYSTEM = {kind.name: kind for kind in (POLICIES, NAMESPACES, PASSTHROUGH)}
-AUTH = {kind.name: kind for kind in (APPROLE, JWT, USERPASS, AWS_AUTH, AZURE_AUTH, GCP_AUTH, GITHUB, OKTA)}
+AUTH = {
+    kind.name: kind for kind in (APPROLE, JWT, USERPASS, AWS_AUTH, AZURE_AUTH, GCP_AUTH, GITHUB, OKTA, ALICLOUD_AUTH)
+}
 SECRETS = {
     kind.name: kind
     for kind in (
@@ -51,6 +54,7 @@ SECRETS = {
         NOMAD,
         TERRAFORM_CLOUD,
         MONGODB_ATLAS,
+        ALICLOUD_SECRETS,
     )
 }
 FAMILIES = {"system": SYSTEM, "auth": AUTH, "secrets": SECRETS}

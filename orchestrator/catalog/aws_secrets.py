@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import FEDERATED, credential, federation, keys, rotation, secrets_engine
 from orchestrator.model import (
@@ -24,9 +23,6 @@ from orchestrator.model import (
     Write,
     choice,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _ROOT = "{path}/config/root"
 _ROLE = "{backend}/roles/{name}"
@@ -54,14 +50,20 @@ def _listed(value: Json) -> list[Json]:
     return value if isinstance(value, list) else [value]
 
 
-def _allowing(document: Json) -> Iterator[Json]:
-    return (one for one in _listed(_document(document).get("Statement", [])) if one.get("Effect") == "Allow")
+def allows_everything(policy: Json) -> bool:
+    """Whether a policy of AWS, or one in its form, allows every action.
+
+    >>> allows_everything({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+    True
+    """
+    statements = _listed(_document(policy).get("Statement", []))
+    return any("*" in _listed(one.get("Action")) for one in statements if one.get("Effect") == "Allow")
 
 
 _POLICY = Shape("string", {"type": "object"}, "an IAM policy as a map", _document, _compact, "")
 _NOT_EVERYTHING = Limit(
     "aws-everything",
-    lambda value: not any("*" in _listed(one.get("Action")) for one in _allowing(value)),
+    lambda value: not allows_everything(value),
     "the credentials could do anything in the account",
 )
 _NO_ADMINISTRATOR = Limit(

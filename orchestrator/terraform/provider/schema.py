@@ -84,4 +84,4 @@ def _attributes(attribute: model.Attribute, name: str) -> Iterator[Attribute]:
         write_only=field.secret or field.unversioned,
     )
     if field.secret:
-        yield Attribute(f"{name}_version", "number", optional=True)
+        yield Attribute(f"{name}_version", "number", required=field.required, optional=not field.required)
