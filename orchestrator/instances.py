@@ -151,12 +151,12 @@ def instances(environment: Environment, namespace: str | None = None) -> tuple[I
 
 def _with_defaults(environment: Environment) -> Iterator[Declaration]:
     """The declarations, and the settings objects that reset to their defaults where the YAML is silent."""
-    said = {(one.kind.name, one.mount, one.object.key) for one in environment.declarations if one.object}
+    said = {(one.kind.id, one.mount, one.object.key) for one in environment.declarations if one.object}
     for declaration in environment.declarations:
         yield declaration
         if declaration.object is None:
             for silent in declaration.kind.objects:
-                if silent.always and (declaration.kind.name, declaration.mount, silent.key) not in said:
+                if silent.always and (declaration.kind.id, declaration.mount, silent.key) not in said:
                     yield Declaration(declaration.kind, silent, declaration.mount, "", {}, declaration.where)
 
 

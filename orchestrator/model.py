@@ -69,6 +69,7 @@ class Shape:
     send: Callable[[Json], Json] = field(default=lambda value: value)
     element: Mapping[str, tuple[Json, bool]] | None = None  # a nested block: its attributes' types, and if required
     most: int = 0  # how many such blocks there may be; 0: any number
+    filled: Mapping[str, bool] = field(default_factory=dict)  # those the server fills in, and whether only it does
 
 
 def _same(value: Json) -> Json:
@@ -210,6 +211,7 @@ class Field:
     lasting: bool = False  # once true, the server never takes it back
     secret: bool = False
     resent: bool = False  # a secret that the server drops, or asks for, where a write does not carry it
+    unversioned: bool = False  # write-only without a version that would send it again: nothing here renders it
     sensitive: bool = False
     readable: bool = True
     replace: bool = False
@@ -431,6 +433,11 @@ class Kind:
     @property
     def type(self) -> str:
         return self.engine or self.name
+
+    @property
+    def id(self) -> str:
+        """Its name among all families: an auth method and a secrets engine may be called the same."""
+        return f"{self.family}/{self.name}"
 
     @property
     def is_one(self) -> bool:

@@ -40,11 +40,11 @@ POLICY = 'path "apps/data/payments/*" {\n  capabilities = ["read"]\n}\n'
 
 
 def everything(
-    prefix: str, running: Stack, *, without: frozenset[str] = frozenset(), namespace: str = ""
+    prefix: str, running: Stack | Cluster, *, without: frozenset[str] = frozenset(), namespace: str = ""
 ) -> dict[str, Any]:
     """An environment that declares the example of every kind the server has, on mounts that begin with the prefix."""
     document: dict[str, Any] = {"namespace": namespace} if namespace else {}
-    cluster = Cluster("test", running.server, running.version)
+    cluster = running if isinstance(running, Cluster) else Cluster("test", running.server, running.version)
     for kind in CATALOG.values():
         if kind.name in without or kind.name == "policies" or lacks(kind.absent, cluster) or (namespace and kind.root):
             continue
@@ -82,22 +82,22 @@ def project(
     provider: str = "offline",
 ) -> dict[str, str]:
     """A repository with one environment, and the process environment that its commands run in."""
+    cluster = {"terraform": {"provider": provider, **({"backend": backend} if backend else {})}}
+    declare(root, {**cluster, "server": running.server, "version": running.version}, name, document)
+    return environ(running)
+
+
+def declare(root: Path, cluster: dict[str, Any], name: str, document: dict[str, Any]) -> None:
+    """A repository with one environment on one cluster."""
     config = root / "vault-config"
     for folder in (config / "environments", config / "clusters", root / "policies"):
         folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(REPOSITORY / "terraform", root / "terraform", dirs_exist_ok=True)
-    cluster = {
-        "cluster": "test",
-        "server": running.server,
-        "version": running.version,
-        "terraform": {"provider": provider, **({"backend": backend} if backend else {})},
-    }
-    (config / "clusters" / "test.yaml").write_text(json.dumps(cluster))
+    (config / "clusters" / "test.yaml").write_text(json.dumps({"cluster": "test", **cluster}))
     declared = {"environment": name, "cluster": "test", "owner": "tests", **document}
     (config / "environments" / f"{name}.yaml").write_text(json.dumps(declared))
     if not list((root / "policies").glob("*.hcl")):
         (root / "policies" / "payments-read.hcl").write_text(POLICY)
-    return environ(running)
 
 
 def environ(running: Stack) -> dict[str, str]:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from psycopg import sql
 
-from orchestrator.catalog import CATALOG
+from orchestrator.catalog import AUTH, CATALOG, SECRETS, SYSTEM
 from orchestrator.declared import Cluster, Declaration, Environment, Where
 from orchestrator.errors import StrongroomError
 from orchestrator.live.approle import issue
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 NOW = datetime.now(UTC)
+KINDS = {**SYSTEM, **AUTH, **SECRETS}
 NOWHERE = Where("test.yaml", 1, 1)
 CREATE = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"
 ECDSA = """\
@@ -49,7 +50,7 @@ q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==
 
 
 def declarations(kind_name: str, mount: str, spec: dict[str, Any]) -> Iterator[Declaration]:
-    kind = CATALOG[kind_name]
+    kind = KINDS[kind_name]
     keys = {one.key for one in kind.objects}
     if kind.family != "system":
         yield Declaration(kind, None, mount, "", {key: one for key, one in spec.items() if key not in keys}, NOWHERE)
@@ -70,7 +71,7 @@ class Lab:
     secrets: dict[str, str] = field(default_factory=dict)
 
     def mount(self, kind_name: str) -> str:
-        kind, path = CATALOG[kind_name], f"{kind_name}-{secrets.token_hex(4)}"
+        kind, path = KINDS[kind_name], f"{kind_name}-{secrets.token_hex(4)}"
         where = "auth" if kind.family == "auth" else "mounts"
         self.server.write(f"sys/{where}/{path}", {"type": kind.type, "options": dict(kind.options)})
         return path

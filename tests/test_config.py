@@ -199,7 +199,7 @@ def test_a_cluster_that_is_not_embedded_is_careful_by_default(tmp_path: Path) ->
     assert found.cluster == Cluster(
         name="enterprise",
         server="vault",
-        version="1.19.0+ent",
+        version="1.21.0+ent",
         edition="enterprise",
         ca_cert="tls/ca.pem",
         login=login,
@@ -245,7 +245,7 @@ def example(kind: Kind) -> str:
     return environment(**cluster, **{kind.family: {"mount/of": kind.example}})
 
 
-@pytest.mark.parametrize("kind", [*MOUNTED, *sections().values()], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [*MOUNTED, *sections().values()], ids=lambda kind: kind.id)
 def test_every_example_is_valid(kind: Kind, write: Callable[[str], Path]) -> None:
     found = load(write(example(kind)), "case", None)
 
@@ -267,11 +267,11 @@ def test_what_the_catalogue_chooses_is_what_it_calls_safe(kind: Kind, write: Cal
 @pytest.mark.parametrize(
     ("kind", "setting", "value"),
     [
-        ("oidc", "allowed_redirect_uris", ["https://a.example.org/cb", "https://*.example.org/cb"]),
-        ("kubernetes", "bound_service_account_names", ["*"]),
-        ("tokens", "token_explicit_max_ttl", "0s"),
-        ("tokens", "orphan", True),
-        ("kerberos", "tls_min_version", "tls11"),
+        ("auth/oidc", "allowed_redirect_uris", ["https://a.example.org/cb", "https://*.example.org/cb"]),
+        ("auth/kubernetes", "bound_service_account_names", ["*"]),
+        ("system/tokens", "token_explicit_max_ttl", "0s"),
+        ("system/tokens", "orphan", True),
+        ("auth/kerberos", "tls_min_version", "tls11"),
     ],
 )
 def test_what_is_not_safe_goes_beyond_a_limit(kind: str, setting: str, value: Json) -> None:
@@ -308,7 +308,7 @@ def put(document: Json, path: tuple[str, ...], value: Json) -> None:
     document[path[-1]] = value
 
 
-@pytest.mark.parametrize("kind", MOUNTED, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", MOUNTED, ids=lambda kind: kind.id)
 def test_an_unknown_setting_is_refused_at_every_level(kind: Kind, write: Callable[[str], Path]) -> None:
     ways = set(levels(kind))
     mount = json.loads(json.dumps(kind.example))

@@ -29,6 +29,7 @@ from orchestrator.live.session import Session, connect
 from orchestrator.live.wire import open_server
 from orchestrator.local import process, servers
 from orchestrator.local import stack as local
+from orchestrator.terraform.provider.api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -574,6 +575,36 @@ def test_a_redirect_is_told_and_not_followed() -> None:
         f"{address} redirects to http://127.0.0.2:{proxy.server_port}/v1/sys/mounts; use that address"
     )
     assert Elsewhere.tokens == [CANARY]
+
+
+class Maps(BaseHTTPRequestHandler):
+    """A server with a map path, as GitHub's auth method has them, that no server here has: nothing there is null."""
+
+    def do_GET(self) -> None:
+        body = b'{"data":{"data":null}}' if self.path == "/v1/kv/data/deleted" else b'{"data":null}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is printed."""
+
+
+def test_an_answer_of_null_is_nothing_there() -> None:
+    maps = ThreadingHTTPServer(("127.0.0.1", 0), Maps)
+    threading.Thread(target=maps.serve_forever).start()
+    address = f"http://127.0.0.1:{maps.server_port}"
+    try:
+        readers = (open_server(address, "", CANARY), Api(address, CANARY))
+        team = [one.read("auth/github/map/teams/nobody") for one in readers]
+        deleted = [one.read("kv/data/deleted") for one in readers]
+    finally:
+        maps.shutdown()
+        maps.server_close()
+
+    assert team == [None, None]
+    assert deleted == [{"data": None}, {"data": None}]
 
 
 @pytest.mark.usefixtures("namespaces")

@@ -6,11 +6,20 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.catalog.alicloud import ALICLOUD_AUTH, ALICLOUD_SECRETS
 from orchestrator.catalog.approle import APPROLE
 from orchestrator.catalog.audit import AUDIT
+from orchestrator.catalog.aws_auth import AWS_AUTH
+from orchestrator.catalog.aws_secrets import AWS_SECRETS
+from orchestrator.catalog.azure_auth import AZURE_AUTH
+from orchestrator.catalog.azure_secrets import AZURE_SECRETS
 from orchestrator.catalog.browser import CORS, UI
 from orchestrator.catalog.cert import CERT
+from orchestrator.catalog.consul import CONSUL
 from orchestrator.catalog.database import DATABASE
+from orchestrator.catalog.gcp_auth import GCP_AUTH
+from orchestrator.catalog.gcp_secrets import GCP_SECRETS
+from orchestrator.catalog.github import GITHUB
 from orchestrator.catalog.identity import IDENTITY
 from orchestrator.catalog.identity_mfa import IDENTITY_MFA
 from orchestrator.catalog.identity_oidc import IDENTITY_OIDC
@@ -19,7 +28,10 @@ from orchestrator.catalog.kerberos import KERBEROS
 from orchestrator.catalog.kubernetes import KUBERNETES
 from orchestrator.catalog.kv import KV_V1, KV_V2
 from orchestrator.catalog.ldap import LDAP
+from orchestrator.catalog.mongodbatlas import MONGODB_ATLAS
+from orchestrator.catalog.nomad import NOMAD
 from orchestrator.catalog.oidc import OIDC
+from orchestrator.catalog.okta import OKTA
 from orchestrator.catalog.password_policies import PASSWORD_POLICIES
 from orchestrator.catalog.pki import PKI
 from orchestrator.catalog.plugins import PLUGINS
@@ -29,6 +41,7 @@ from orchestrator.catalog.raft import RAFT
 from orchestrator.catalog.sentinel import EGP_POLICIES, RGP_POLICIES
 from orchestrator.catalog.ssh import SSH
 from orchestrator.catalog.system import NAMESPACES, PASSTHROUGH, POLICIES
+from orchestrator.catalog.terraform_cloud import TERRAFORM_CLOUD
 from orchestrator.catalog.tokens import TOKENS
 from orchestrator.catalog.transit import TRANSIT
 from orchestrator.catalog.userpass import USERPASS
@@ -59,10 +72,47 @@ SYSTEM = {
         RGP_POLICIES,
     )
 }
-AUTH = {kind.name: kind for kind in (APPROLE, CERT, JWT, KERBEROS, KUBERNETES, LDAP, OIDC, RADIUS, USERPASS)}
-SECRETS = {kind.name: kind for kind in (DATABASE, KV_V1, KV_V2, PKI, SSH, TRANSIT)}
+AUTH = {
+    kind.name: kind
+    for kind in (
+        APPROLE,
+        CERT,
+        JWT,
+        KERBEROS,
+        KUBERNETES,
+        LDAP,
+        OIDC,
+        RADIUS,
+        USERPASS,
+        AWS_AUTH,
+        AZURE_AUTH,
+        GCP_AUTH,
+        GITHUB,
+        OKTA,
+        ALICLOUD_AUTH,
+    )
+}
+SECRETS = {
+    kind.name: kind
+    for kind in (
+        DATABASE,
+        KV_V1,
+        KV_V2,
+        PKI,
+        SSH,
+        TRANSIT,
+        AWS_SECRETS,
+        AZURE_SECRETS,
+        GCP_SECRETS,
+        CONSUL,
+        NOMAD,
+        TERRAFORM_CLOUD,
+        MONGODB_ATLAS,
+        ALICLOUD_SECRETS,
+    )
+}
 FAMILIES = {"system": SYSTEM, "auth": AUTH, "secrets": SECRETS}
-CATALOG: dict[str, Kind] = {**SYSTEM, **AUTH, **SECRETS}
+CATALOG: dict[str, Kind] = {kind.id: kind for family in FAMILIES.values() for kind in family.values()}
 
 
 def resources(kind: Kind) -> list[Resource]:
@@ -98,6 +148,6 @@ RESOURCES = _by_type()
 def named(kind: Kind, names: str) -> list[tuple[Kind, Object]]:
     """What a setting of a kind may name: `entities` of its own, or `identity/entities` of another kind."""
     other, _, own = names.rpartition("/")
-    holder = CATALOG[other] if other else kind
+    holder = SYSTEM[other] if other else kind
     keys = own.split(",")
     return [(holder, one) for one in holder.objects if one.key in keys]

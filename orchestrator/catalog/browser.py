@@ -204,5 +204,6 @@ UI = Kind(
                 "link": {"Status": "https://status.example.org"},
             }
         },
+        "default_auth": {"people": {"default_auth_type": "oidc", "backup_auth_types": ["userpass"]}},
     },
 )

@@ -203,6 +203,7 @@ IDENTITY_OIDC = Kind(
         Object(key="providers", list="identity/oidc/provider", ignore=frozenset({"default"}), parts=(Part(PROVIDER),)),
     ),
     example={
+        "config": {"issuer": "https://vault.example.org:8200"},
         "keys": {"apps": {"algorithm": "ES256", "rotation_period": "12h", "verification_ttl": "24h"}},
         "roles": {"services": {"key": "apps", "ttl": "30m", "template": '{"team": {{identity.entity.metadata.team}}}'}},
         "scopes": {

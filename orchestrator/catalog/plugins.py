@@ -84,6 +84,8 @@ PLUGINS = Kind(
                 "sha256": "275239824e00e61b0a220e61a41791c7e9b4bd726f8b0c27077a338f8131c9dc",
                 "args": ["--log-level=info"],
             }
-        }
+        },
+        "pins": {"example": {"type": "secret", "name": "example", "version": "v1.0.0"}},
+        "runtimes": {"gvisor": {"oci_runtime": "runsc", "rootless": True}},
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.model import (
     DURATION,
@@ -22,6 +23,9 @@ from orchestrator.model import (
     choice,
     seconds,
 )
+
+if TYPE_CHECKING:
+    from orchestrator.model import Fields
 
 EXAMPLE_CA = """\
 -----BEGIN CERTIFICATE-----
@@ -179,3 +183,97 @@ AUTH_MOUNT = Resource(
     gone=AUTH_GONE,
     groups={"tune": "attribute"},
 )
+
+_ROTATED = {"vault": "Vault rotates a root credential by itself only in its Enterprise edition; leave it out"}
+FEDERATED = {"vault": "workload identity federation needs Vault Enterprise; leave it out"}
+
+
+def credential(name: str, group: str = "", *, resent: bool = False) -> dict[str, Field]:
+    """A secret, and its twin that Terraform's state would keep: nothing renders that one."""
+    return {
+        f"{group}{name}": Field(TEXT, f"{name}_wo", name, secret=True, resent=resent, sensitive=True),
+        f"{name}_in_state": Field(TEXT, name, name, yaml=False, readable=False, sensitive=True),
+    }
+
+
+def rotation(group: str = "") -> dict[str, Field]:
+    """How an engine's root credential is rotated."""
+    return {
+        f"{group}rotation_period": Field(SECONDS, absent=_ROTATED),
+        f"{group}rotation_schedule": Field(TEXT, absent=_ROTATED),
+        f"{group}rotation_window": Field(SECONDS, absent=_ROTATED),
+        f"{group}disable_automated_rotation": Field(FLAG, absent=_ROTATED),
+    }
+
+
+def federation(group: str = "", *, computed: bool = True) -> dict[str, Field]:
+    """How an engine shows who it is by tokens of the server's own, in place of a root credential."""
+    return {
+        f"{group}identity_token_audience": Field(TEXT, absent=FEDERATED),
+        f"{group}identity_token_ttl": Field(SECONDS, computed=computed, absent=FEDERATED),
+    }
+
+
+def keys(fields: Fields) -> tuple[str, ...]:
+    """What a request calls these settings."""
+    return tuple(one.sent or (one.api or name).rpartition(".")[2] for name, one in fields.items())
+
+
+def secrets_engine(
+    type_: str,
+    engine: str,
+    config: Fields,
+    writes: tuple[Write, ...],
+    mount: str = "path",
+    *,
+    filled: bool = True,
+    gone: tuple[str, ...] = (),
+) -> Resource:
+    """A mount that one resource makes and configures; what it gives out ends after an hour unless more is said."""
+    here = f"{{{mount}}}"
+    fields = {name: one for name, one in SECRETS_MOUNT.fields.items() if name != "type"}
+    lease, longest = fields["default_lease_ttl"], fields["max_lease_ttl"]
+    made, *tuned = (replace(write, path=write.path.replace("{path}", here)) for write in SECRETS_MOUNT.writes)
+    return replace(
+        SECRETS_MOUNT,
+        type=type_,
+        path=f"sys/mounts/{here}",
+        mount=mount,
+        mount_default=engine,
+        id=here,
+        leases=here,
+        version=1,
+        fields={
+            **fields,
+            "default_lease_ttl": replace(lease, default=3600, official=0, computed=filled),
+            "max_lease_ttl": replace(longest, computed=filled),
+            "disable_remount": Field(FLAG, yaml=False, readable=False),
+            **config,
+        },
+        reads=(f"sys/mounts/{here}", *(write.path for write in writes)),
+        writes=(replace(made, always=True, data={"type": engine}), *tuned, *writes),
+        gone=(*SECRETS_MOUNT.gone, *gone),
+    )
+
+
+def auth_engine(
+    type_: str, engine: str, config: Fields, unwritten: Fields, *, local: bool = True, blocks: tuple[str, ...] = ()
+) -> Resource:
+    """An auth mount that one resource makes and configures."""
+    path = "auth/{path}/config"
+    made, *tuned = AUTH_WRITES
+    return Resource(
+        type=type_,
+        path=AUTH_MOUNT.path,
+        mount="path",
+        mount_default=engine,
+        id="{path}",
+        version=1,
+        fields={**{name: one for name, one in AUTH_FIELDS.items() if local or name != "local"}, **config, **unwritten},
+        reads=(AUTH_MOUNT.path, path),
+        writes=(replace(made, always=True, data={"type": engine}), *tuned, Write(path, keys(config))),
+        delete=AUTH_MOUNT.delete,
+        gone=AUTH_GONE,
+        groups={"tune": "attribute", **dict.fromkeys(blocks, "block")},
+        after=AFTER_POLICIES,
+    )

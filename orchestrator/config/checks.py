@@ -121,13 +121,13 @@ def check_choices(found: Sequence[Entry]) -> Iterator[Problem]:
 
 def check_place(found: Sequence[Entry], namespace: str) -> Iterator[Problem]:
     """What only the root namespace has, and a nested object whose parents nobody declares."""
-    names = {(one.kind.name, one.name) for one in found}
+    names = {(one.kind.id, one.name) for one in found}
     for entry in found:
         if namespace and (entry.kind.root or (entry.object and entry.object.root)):
             told = "the server has one of it, in the root namespace; move it to the environment of that"
             yield problem(entry.where, f"{entry.title}: {told}")
         parent = entry.name.rpartition("/")[0]
-        if entry.object and entry.object.nested and parent and (entry.kind.name, parent) not in names:
+        if entry.object and entry.object.nested and parent and (entry.kind.id, parent) not in names:
             yield problem(entry.where, f"{entry.title}: there is no {entry.kind.name}/{parent}; declare it too")
 
 

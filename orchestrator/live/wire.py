@@ -192,9 +192,12 @@ def _words(reply: Response) -> str:
 
 
 def _is_absent(reply: Response, gone: tuple[str, ...] = ()) -> bool:
+    """Whether a reply says that nothing is there."""
     words = _words(reply) if reply.status_code in {400, 404} else ""
     if reply.status_code == requests.codes.not_found:
         return NO_NAMESPACE not in words and NO_SUCH_ENDPOINT not in words
+    if reply.ok and b'"data":null' in reply.content:  # a map path of an auth method says it so
+        return (_json(reply) or {}).get("data", {}) is None
     return reply.status_code == requests.codes.bad_request and any(word in words for word in gone)
 
 

@@ -156,7 +156,7 @@ class _Block:
             yield resource.mount, f"${{each.value.{resource.mount}}}"
         elif resource.mount:
             type_ = self.mounts[(one.kind.family, one.declaration.mount)]
-            yield resource.mount, f"${{{type_}.this[each.value.{resource.mount}].path}}"
+            yield resource.mount, f"${{{type_}.this[each.value.{resource.mount}].{RESOURCES[type_].mount}}}"
 
     def _members(self, group: str) -> Iterator[tuple[str, str]]:
         """The arguments of the block itself, or of one group, and their expressions."""
@@ -223,5 +223,6 @@ class _Block:
         for attribute in self.resource.attributes():
             name, element = attribute.terraform, attribute.shape.element
             if element and self._used(name):
-                content = {member: f"${{{name}.value.{member}}}" for member in element}
+                said = [member for member in element if not attribute.shape.filled.get(member, False)]
+                content = {member: f"${{{name}.value.{member}}}" for member in said}
                 yield name, {"for_each": f"${{coalesce(each.value.{name}, [])}}", "content": content}

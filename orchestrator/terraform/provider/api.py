@@ -81,6 +81,8 @@ class Api:
             raise ApiError(status, method, path, ("the answer is no JSON: is this a Vault server?",)) from error
         if status >= http.HTTPStatus.BAD_REQUEST:
             raise ApiError(status, method, path, tuple(map(str, document.get("errors") or ())))
+        if method == "GET" and document.get("data", {}) is None:  # how a map path of an auth method says it
+            raise ApiError(http.HTTPStatus.NOT_FOUND, method, path, ())
         data: dict[str, Json] = document.get("data") or {}
         return data
 

@@ -168,7 +168,7 @@ def _mount_default(resource: Resource, config: Flat) -> Json:
 def _planned(attribute: Attribute, prior: Flat | None, config: Flat) -> Json:
     field, name = attribute.field, attribute.terraform
     before = prior[name] if prior else None
-    if field.secret:
+    if field.secret or field.unversioned:
         return None
     if field.output:
         return before if prior else UNKNOWN

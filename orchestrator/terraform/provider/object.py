@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.model import Json, Resource, Write, alike, get, held
+from orchestrator.model import Json, Resource, Write, alike, get, held, put
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Diagnosed
 from orchestrator.terraform.provider.state import Flat, nest, nothing, same, steps
@@ -136,9 +136,9 @@ class LiveObject:
             sent = attribute.shape.send(value)
             if attribute.field.whole:
                 return sent if changed else None
-            body[attribute.key] = (
-                _patch(before[attribute.terraform], sent) if before and write.method == "PATCH" else sent
-            )
+            if before and write.method == "PATCH":
+                sent = _patch(before[attribute.terraform], sent)
+            put(body, attribute.key, sent)
         body = write.form(body) if write.form else body
         return {**self._fixed(write), **body} if changed and (body or write.data or write.always) else None
 
@@ -216,7 +216,7 @@ def _patch(before: Json, after: Json) -> Json:
 def _seen(attribute: Attribute, known: Json, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Json:
     """An attribute after a read: the known form where it means the same, else the server's, else what stood there."""
     field, shape = attribute.field, attribute.shape
-    if field.secret:
+    if field.secret or field.unversioned:
         return None
     if field.whole:
         return _seen_whole(attribute, known, document)

@@ -59,8 +59,18 @@ def _identity(resource: model.Resource) -> Iterator[Attribute]:
 
 
 def _element(shape: model.Shape) -> Block:
-    members = (shape.element or {}).items()
-    return Block(tuple(Attribute(name, cty, required=must, optional=not must) for name, (cty, must) in members))
+    return Block(
+        tuple(
+            Attribute(
+                name,
+                cty,
+                required=must,
+                optional=not must and not shape.filled.get(name, False),
+                computed=name in shape.filled,
+            )
+            for name, (cty, must) in (shape.element or {}).items()
+        )
+    )
 
 
 def _attributes(attribute: model.Attribute, name: str) -> Iterator[Attribute]:
@@ -73,7 +83,7 @@ def _attributes(attribute: model.Attribute, name: str) -> Iterator[Attribute]:
         optional=given and not field.required,
         computed=field.output or field.computed,
         sensitive=field.sensitive,
-        write_only=field.secret,
+        write_only=field.secret or field.unversioned,
     )
     if field.secret:
         yield Attribute(f"{name}_version", "number", required=field.required, optional=not field.required)
