@@ -39,6 +39,11 @@ def sections() -> dict[str, Kind]:
     return {name: kind for name, kind in SYSTEM.items() if not _in_files(kind)}
 
 
+def in_files() -> list[str]:
+    """The system kinds of which each object is a file."""
+    return [name for name, kind in SYSTEM.items() if _in_files(kind)]
+
+
 def _in_files(kind: Kind) -> bool:
     return any(one.shape is HCL for thing in kind.objects for one in thing.fields.values())
 
