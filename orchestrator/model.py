@@ -440,6 +440,11 @@ class Kind:
         return f"{self.family}/{self.name}"
 
     @property
+    def in_files(self) -> bool:
+        """Whether its objects are HCL files of their own."""
+        return any(one.shape is HCL for thing in self.objects for one in thing.fields.values())
+
+    @property
     def is_one(self) -> bool:
         """Whether its section of the YAML holds its only objects, and not maps of several sorts of them."""
         return not self.mount and [one.key for one in self.objects] == [self.name]

@@ -8,7 +8,7 @@ from orchestrator.catalog import CATALOG, FAMILIES
 from orchestrator.config import policies, source
 from orchestrator.config.checks import lacks
 from orchestrator.config.described import RAISE_IT, lacking, remarks, server, shown
-from orchestrator.config.schema import in_files, schemas
+from orchestrator.config.schema import schemas
 from orchestrator.config.words import A_REFERENCE
 from orchestrator.declared import Cluster
 from orchestrator.local.servers import RELEASES
@@ -98,7 +98,7 @@ def _tested(absent: Mapping[str, str]) -> str:
 
 def _example(kind: Kind) -> Iterator[str]:
     yield from ("## Example", "")
-    if in_files(kind):
+    if kind.in_files:
         for name, spec in kind.example.items():
             yield from (
                 f"`{policies.FOLDER}/{name}.hcl`",
@@ -122,12 +122,12 @@ def _parts(kind: Kind) -> Iterator[str]:
     for one in kind.objects:
         yield from (f"## `{one.key}`", "", f"{_sort(kind, one)}.", "", *_around(one))
         yield from (*(line for part in one.parts for line in _behind(part.resource)), "")
-        yield from _settings(kind, {} if in_files(kind) else one.settings, one.required)
+        yield from _settings(kind, {} if kind.in_files else one.settings, one.required)
 
 
 def _sort(kind: Kind, one: Object) -> str:
     """How many there are of an object, and what its names are like."""
-    told = ["A file each" if in_files(kind) else "One, or none" if one.single else "A map from name to settings"]
+    told = ["A file each" if kind.in_files else "One, or none" if one.single else "A map from name to settings"]
     if one.always:
         told.append("settings that are left out go back to their defaults")
     if one.lower:

@@ -841,6 +841,25 @@ def test_a_namespace_answers(lab: Lab, inside: Lab) -> None:
     assert reasons(lab.one("namespaces", "", nowhere={})) == ["the namespace is not there"]
 
 
+def test_a_nested_namespace_answers_from_its_parent(lab: Lab, inside: Lab) -> None:
+    name = inside.server.namespace
+    inside.write("sys/namespaces/deeper")
+
+    assert_ok(lab.one("namespaces", "", **{f"{name}/deeper": {}}))
+    assert reasons(lab.one("namespaces", "", **{f"{name}/nowhere": {}})) == ["the namespace is not there"]
+
+
+# Password policies
+
+
+def test_a_password_policy_makes_a_password(lab: Lab) -> None:
+    name = f"policy-{secrets.token_hex(4)}"
+    lab.write(f"sys/policies/password/{name}", policy='length = 24\nrule "charset" {\n  charset = "abc"\n}\n')
+
+    assert_ok(lab.one("password_policies", "", **{name: {}}))
+    assert reasons(lab.one("password_policies", "", nowhere={})) == ["the policy makes no password"]
+
+
 # Everything
 
 

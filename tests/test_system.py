@@ -111,7 +111,7 @@ def test_a_quota_that_nobody_declared_is_found_and_one_declared_by_its_path_is_n
     only(
         shop,
         quotas={"rate_limits": {"hash": {"rate": 50, "path": "sys/tools/hash"}}},
-        passthrough={"sys/quotas/rate-limit/by-path": {"data": {"rate": 50, "path": "sys/tools/random"}}},
+        passthrough={"sys/quotas/rate-limit/by-path": {"data": {"rate": 50, "path": "sys/wrapping/unwrap"}}},
     ).applied()
     shop.api.call("POST", "sys/quotas/rate-limit/by-hand", {"rate": 50, "path": "sys/wrapping/lookup"})
     found = [one["object"] for one in shop.answer("drift")["drift"] if one["object"].startswith("quotas")]

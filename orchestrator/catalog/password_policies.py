@@ -25,6 +25,7 @@ _SOURCE = {
 PASSWORD_POLICIES = Kind(
     name="password_policies",
     family="system",
+    canary="orchestrator.live.canaries.password_policies:trials",
     summary="How the passwords look that engines make.",
     objects=(
         Object(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from orchestrator.catalog import SYSTEM
 from orchestrator.config.source import problem
 from orchestrator.config.words import A_LITERAL, is_reference
 
@@ -107,6 +108,13 @@ def check_secrets(found: Sequence[Entry], said: Node) -> Iterator[Problem]:
             node = said.at([*entry.path, *name.split(".")]) if field.secret else None
             if node and node.value is not None and not is_reference(node.value):
                 yield problem(node.where, f"{entry.title}/{name.replace('.', '/')}: {A_LITERAL}")
+
+
+def check_files(root: Node) -> Iterator[Problem]:
+    """What is written in YAML and has files of its own."""
+    for name in (kind.name for kind in SYSTEM.values() if kind.in_files):
+        if name in root.keys:
+            yield problem(root.keys[name], f"{name}: each is a file of its own, {name}/NAME.hcl; move it there")
 
 
 def check_choices(found: Sequence[Entry]) -> Iterator[Problem]:

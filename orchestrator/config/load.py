@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from orchestrator.config import clusters, placeholders, policies, quick, tree
-from orchestrator.config.checks import check_choices, check_paths, check_place, check_secrets, check_server
+from orchestrator.config.checks import (
+    check_choices,
+    check_files,
+    check_paths,
+    check_place,
+    check_secrets,
+    check_server,
+)
 from orchestrator.config.entries import entries, kind_of
 from orchestrator.config.limits import check_limits
 from orchestrator.config.references import check_references
@@ -66,6 +73,7 @@ def _environment(
     problems: list[Problem],
 ) -> Environment | None:
     node = placeholders.fill(said, environ, problems)
+    problems += check_files(node)
     _validate(node, problems, filled=environ is not None)
     named = node.at(["cluster"])
     cluster = clusters.load(root, named, environ, problems) if named else None

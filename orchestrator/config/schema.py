@@ -10,7 +10,7 @@ from orchestrator.catalog import FAMILIES, SYSTEM
 from orchestrator.config.clusters import CLUSTER
 from orchestrator.config.described import RAISE_IT, remarks, shown
 from orchestrator.config.words import A_REFERENCE, MAP_OF_SETTINGS, MAP_TO_SETTINGS, SECRET, SEED, closed
-from orchestrator.model import HCL, Field, Json, Kind, Object, get
+from orchestrator.model import Field, Json, Kind, Object, get
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,12 +33,7 @@ _HEAD: Schema = {
 @cache
 def sections() -> dict[str, Kind]:
     """The system kinds that are written in YAML; a kind with HCL text has files of its own."""
-    return {name: kind for name, kind in SYSTEM.items() if not in_files(kind)}
-
-
-def in_files(kind: Kind) -> bool:
-    """Whether its objects are HCL files of their own."""
-    return any(one.shape is HCL for thing in kind.objects for one in thing.fields.values())
+    return {name: kind for name, kind in SYSTEM.items() if not kind.in_files}
 
 
 def _field(kind: Kind, one: Field, examples: list[Json]) -> Schema:
