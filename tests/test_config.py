@@ -64,7 +64,7 @@ def fixture_write(tmp_path: Path) -> Callable[[str | bytes], Path]:
 
 
 def environment(**sections: Json) -> str:
-    return json.dumps({"environment": "case", "cluster": "local", **sections})
+    return json.dumps({"environment": "case", "cluster": "local"} | sections)
 
 
 def refused(root: Path, environ: dict[str, str] | None = None) -> str:
@@ -226,10 +226,16 @@ def test_what_a_server_lacks(condition: str, server: str, version: str, edition:
     assert bool(lacks({condition: "why"}, cluster)) == lacking
 
 
+def on(kind: Kind, **sections: Json) -> str:
+    """An environment on a cluster whose server has the kind."""
+    lacking = lacks(kind.absent, Cluster("local", "openbao", "2.7.2"))
+    return environment(**sections, cluster="enterprise" if lacking else "local")
+
+
 def example(kind: Kind) -> str:
     if kind.family == "system":
-        return environment(**{kind.name: kind.example})
-    return environment(**{kind.family: {"mount/of": kind.example}})
+        return on(kind, **{kind.name: kind.example})
+    return on(kind, **{kind.family: {"mount/of": kind.example}})
 
 
 @pytest.mark.parametrize("kind", [*MOUNTED, *sections().values()], ids=lambda kind: kind.name)
