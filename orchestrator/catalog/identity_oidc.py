@@ -165,6 +165,7 @@ ISSUER = Resource(
     type="vault_identity_oidc",
     path="identity/oidc/config",
     id="{address}",
+    import_id="identity/oidc/config",
     adopt="create",
     fields={"issuer": Field(TEXT, default="", computed=True)},
     writes=(Write("identity/oidc/config"),),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from functools import cache
 from types import NoneType
 
@@ -15,6 +15,7 @@ Accepts = Callable[[Json], bool]  # takes a Node's value, whose parts are Nodes
 
 _SILENT = frozenset({"$comment", "default", "description", "examples", "writeOnly"})
 _OF_MAPS = frozenset({"properties", "required", "additionalProperties"})
+_OF_TWO = frozenset({"if", "then", "else"})
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -38,9 +39,11 @@ def of_kind(family: str, name: str) -> Accepts:
 
 def compiled(schema: dict[str, Json]) -> Accepts:
     """Whether a value is right by a schema; a keyword that is not known here is never fulfilled."""
-    tests = [_KEYWORDS.get(word, _unknown)(schema[word]) for word in schema.keys() - _SILENT - _OF_MAPS]
+    tests = [_KEYWORDS.get(word, _unknown)(schema[word]) for word in schema.keys() - _SILENT - _OF_MAPS - _OF_TWO]
     if schema.keys() & _OF_MAPS:
         tests.append(_map(schema))
+    if "if" in schema:
+        tests.append(_either(schema))
     if len(tests) == 1:
         return tests[0]
     return lambda value: all(test(value) for test in tests)
@@ -72,6 +75,11 @@ def _map(schema: dict[str, Json]) -> Accepts:
     return accepts
 
 
+def _either(schema: dict[str, Json]) -> Accepts:
+    first, yes, no = (compiled(schema.get(word, {})) for word in ("if", "then", "else"))
+    return lambda value: yes(value) if first(value) else no(value)
+
+
 def _type(names: str | list[str]) -> Accepts:
     types = {one for name in ([names] if isinstance(names, str) else names) for one in _TYPES[name]}
     return lambda value: type(value) in types
@@ -88,6 +96,24 @@ def _minimum(least: int) -> Accepts:
 
 def _above(least: int) -> Accepts:
     return lambda value: type(value) not in (int, float) or value > least
+
+
+def _maximum(most: int) -> Accepts:
+    return lambda value: type(value) not in (int, float) or value <= most
+
+
+def _size(kind: type[Sized], least: int, most: int | None) -> Accepts:
+    return lambda value: not isinstance(value, kind) or (least <= len(value) and (most is None or len(value) <= most))
+
+
+def _keys(schema: dict[str, Json]) -> Accepts:
+    accepts = compiled(schema)
+    return lambda value: type(value) is not dict or all(map(accepts, value))
+
+
+def _not(schema: dict[str, Json]) -> Accepts:
+    accepts = compiled(schema)
+    return lambda value: not accepts(value)
 
 
 def _enum(words: list[Json]) -> Accepts:
@@ -116,6 +142,12 @@ _KEYWORDS: dict[str, Callable[[Json], Accepts]] = {
     "pattern": _pattern,
     "minimum": _minimum,
     "exclusiveMinimum": _above,
+    "maximum": _maximum,
+    "minItems": lambda least: _size(list, least, None),
+    "minProperties": lambda least: _size(dict, least, None),
+    "maxProperties": lambda most: _size(dict, 0, most),
+    "propertyNames": _keys,
+    "not": _not,
     "enum": _enum,
     "const": lambda word: _enum([word]),
     "items": _items,

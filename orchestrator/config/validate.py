@@ -36,7 +36,7 @@ def _is_integer(_: Json, value: Json) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-_Validator = validators.extend(
+Validator = validators.extend(
     Draft202012Validator,
     {"pattern": _whole_match},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
@@ -51,7 +51,7 @@ def validate(
     Where reading a value went wrong already, nothing more is said of it.
     """
     known = {(one.file, one.line, one.column) for one in problems}
-    for error in _Validator(schema).iter_errors(_locate(root, path)[0].plain()):
+    for error in Validator(schema).iter_errors(_locate(root, path)[0].plain()):
         if filled or not (isinstance(error.instance, str) and "${" in error.instance):
             found = _problems(schema, root, path, error)
             problems.extend(one for one in found if (one.file, one.line, one.column) not in known)

@@ -93,7 +93,8 @@ class Offline:
         names = parse_id(resource, id_)
         if names is None:
             raise Diagnosed(f"{id_!r} is no id of {type_name}", f"It looks like {resource.identity}.")
-        state: Flat = {**_fixed(resource), **names, "id": resource.identity.format_map(names)}
+        address = self._api.address if self._api else ""
+        state: Flat = {**_fixed(resource), **names, "id": resource.identity.format_map({"address": address, **names})}
         return [nest(resource, {name: value for name, value in state.items() if name != "type"} | _typed(names))]
 
     def _object(self, resource: Resource, flat: Flat) -> LiveObject:
