@@ -41,9 +41,10 @@ def drift(root: Path, name: str, environ: Mapping[str, str]) -> DriftReport:
         documents = each(compare.paths(there), lambda path, gone: server.read(path, gone=gone))
         held = compare.lists(context.environment, mounts)
         listed = each(dict.fromkeys(held, ()), lambda path, _: server.list(path))
+        strange = compare.strangers(held, listed)
         found = [
             *compare.drift(context.instances, documents),
-            *compare.undeclared(held, listed),
+            *compare.undeclared(held, strange, each(compare.unclear(held, strange), lambda path, _: server.read(path))),
             *compare.undeclared_mounts(context.environment, mounts),
         ]
         return DriftReport(name, context.server, len(context.instances), tuple(found), context.session.warnings)

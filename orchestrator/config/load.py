@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.config import clusters, placeholders, policies, tree
-from orchestrator.config.checks import check_choices, check_paths, check_place, check_secrets, check_server
+from orchestrator.config.checks import check_choices, check_paths, check_place, check_secrets, check_server, check_twins
 from orchestrator.config.entries import entries, kind_of
 from orchestrator.config.references import check_references
 from orchestrator.config.schema import MOUNTED, environment_schema, kind_schema, schemas, sections
@@ -54,6 +54,7 @@ def _environment(
     cluster = clusters.load(root, named, environ, problems) if named else None
     found = list(entries(node))
     problems += check_paths(found)
+    problems += check_twins(found)
     problems += check_secrets(found, said)
     problems += check_choices(found)
     problems += check_place(found, _text(node.at(["namespace"])))

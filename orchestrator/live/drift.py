@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.declared import Environment
     from orchestrator.instances import Documents, Instance
     from orchestrator.live.standing import Standing
-    from orchestrator.model import Attribute, Field, Json, Kind
+    from orchestrator.model import Attribute, Field, Json, Kind, Resource
 
 
 @dataclass(frozen=True, order=True)
@@ -103,9 +103,32 @@ class Names:
                 yield get(live, api), one.declaration.name or one.declaration.mount
 
 
-def lists(environment: Environment, mounts: Standing) -> dict[str, tuple[str, frozenset[str]]]:
-    """Every list worth reading for what nobody declared: {path: (what it holds, names to expect)}."""
-    held: dict[str, tuple[str, frozenset[str]]] = {}
+@dataclass(frozen=True)
+class Held:
+    """What a list holds: objects by the first words of their titles, and the names to expect."""
+
+    place: str
+    sorts: Mapping[str, Resource]
+    names: frozenset[str]
+
+    def knows(self, name: str) -> bool:
+        return name in self.names or any(fnmatchcase(name, made) for made in self.names if "*" in made)
+
+    def title(self, name: str, document: Mapping[str, Json] | None) -> str:
+        """How people name one of them; where several sorts share the list, its document tells which it is."""
+        if len(self.sorts) == 1:
+            return f"{next(iter(self.sorts))}/{name}"
+        fits = (first for first, sort in self.sorts.items() if _is_of(sort, document or {}))
+        return f"{next(fits, self.place)}/{name}"
+
+
+def _is_of(resource: Resource, document: Mapping[str, Json]) -> bool:
+    return resource.is_of(lambda one: get(document, one.api) if one.field.readable else None, resource.constants)
+
+
+def lists(environment: Environment, mounts: Standing) -> dict[str, Held]:
+    """Every list worth reading for what nobody declared, by its path."""
+    held: dict[str, Held] = {}
     for one in environment.declarations:
         stands = one.kind.mount is None or mounts.get((one.kind.family, one.mount)) == one.kind.type
         for kept in one.kind.objects if one.object is None else (one.object,):
@@ -114,19 +137,27 @@ def lists(environment: Environment, mounts: Standing) -> dict[str, tuple[str, fr
                 path = "/".join(part for part in (inside, kept.list.format(mount=one.mount)) if part)
                 key = "" if kept.key == one.kind.name else kept.key
                 prefix = "/".join(part for part in (one.kind.family_path, one.mount, key, inside) if part)
-                known = held.get(path, (prefix, kept.ignore))[1]
-                held[path] = (prefix, known | ({name} if one.object else set()))
+                known = held.get(path, Held(f"{one.kind.family_path}/{path}", {}, kept.ignore))
+                sorts = {**known.sorts, prefix: kept.parts[0].resource}
+                held[path] = replace(known, sorts=sorts, names=known.names | ({name} if one.object else set()))
     return held
 
 
-def undeclared(held: Mapping[str, tuple[str, frozenset[str]]], found: Mapping[str, Sequence[str]]) -> list[Drift]:
+def strangers(held: Mapping[str, Held], found: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """What stands in the lists and no YAML names: (list, name)."""
+    names = ((path, name.rstrip("/")) for path in held for name in found[path])
+    return [(path, name) for path, name in names if not held[path].knows(name)]
+
+
+def unclear(held: Mapping[str, Held], strange: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The documents that tell of what sort a stranger is, where its list holds several."""
+    return {f"{path}/{name}": () for path, name in strange if len(held[path].sorts) > 1}
+
+
+def undeclared(held: Mapping[str, Held], strange: Sequence[tuple[str, str]], documents: Documents) -> list[Drift]:
     """Each live object, on a declared mount or beside all mounts, that no YAML names."""
-    return sorted(
-        Drift(f"{prefix}/{name.rstrip('/')}", "", UNDECLARED, PRESENT)
-        for path, (prefix, known) in held.items()
-        for name in found[path]
-        if name.rstrip("/") not in known and not any(fnmatchcase(name, made) for made in known if "*" in made)
-    )
+    titles = [held[path].title(name, documents.get(f"{path}/{name}")) for path, name in strange]
+    return sorted(Drift(title, "", UNDECLARED, PRESENT) for title in titles)
 
 
 BUILT_IN_TYPES = frozenset(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.model import Json, Resource, Write, get
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Diagnosed
-from orchestrator.terraform.provider.state import Flat, nest, nothing, same, steps
+from orchestrator.terraform.provider.state import Flat, nest, nothing, same, steps, within
 from orchestrator.terraform.provider.values import UNKNOWN
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ class LiveObject:
         return self._merged(document, reply or {})
 
     def _merged(self, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Flat:
-        flat = dict(self.flat)
-        for attribute in self._variant(document).attributes():
+        variant = self._variant(document)
+        flat = within(self.resource, variant, self.flat)
+        for attribute in variant.attributes():
             flat[attribute.terraform] = _seen(attribute, flat[attribute.terraform], document, reply)
         if self.resource.has_id and not (isinstance(flat["id"], str) and flat["id"]):
             names = {name: value for name, value in {**reply, **flat}.items() if isinstance(value, str)}
@@ -68,8 +69,10 @@ class LiveObject:
         return flat
 
     def _variant(self, document: Mapping[str, Json]) -> Resource:
-        """Which of its type's variants it is, by what Terraform knows, else by what the server holds."""
-        return self.resource.variant(lambda one: self.flat[one.terraform] or get(document, one.api))
+        """Which of its type's variants it is, by what the server holds, else by what Terraform knows."""
+        return self.resource.variant(
+            lambda one: get(document, one.api) if one.field.readable else None, lambda one: self.flat[one.terraform]
+        )
 
     def apply(self, before: Flat | None, secrets: Flat) -> dict[str, Json]:
         """The object after its writes. One that failed halfway is not noted: the next plan finds and adopts it."""
@@ -101,7 +104,7 @@ class LiveObject:
         for attribute in self._carried(write):
             value, moved = self._value(attribute, before, secrets)
             changed = changed or moved
-            if value is None or value is UNKNOWN:
+            if value is None or value is UNKNOWN or (attribute.field.apart and not moved):
                 continue
             sent = attribute.shape.send(value)
             if attribute.field.whole:
@@ -114,10 +117,10 @@ class LiveObject:
     def _value(self, attribute: Attribute, before: Flat | None, secrets: Flat) -> tuple[Json, bool]:
         """What to send of a setting, and whether it is news to the server; nothing set is sent as its zero."""
         name, shape = attribute.terraform, attribute.shape
-        if attribute.field.secret:
+        if attribute.write_only:
             due = before is None or before[attribute.version] != self.flat[attribute.version]
-            value = secrets.get(name) if due else None
-            return value, value is not None
+            value = secrets.get(name) if due or attribute.field.again else None
+            return value, due and value is not None
         value = self.flat[name]
         if before is None:
             older = self.resource.kept and attribute.field.readable and not attribute.field.computed
@@ -169,7 +172,7 @@ def _patch(before: Json, after: Json) -> Json:
 def _seen(attribute: Attribute, known: Json, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Json:
     """An attribute after a read: the known form where it means the same, else the server's, else what stood there."""
     field, shape = attribute.field, attribute.shape
-    if field.secret:
+    if attribute.write_only:
         return None
     if field.whole:
         return _seen_whole(attribute, known, document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator.terraform.provider.contract import Attribute, Block, NestedBlock, ResourceSchema
@@ -28,7 +29,7 @@ def resource_schema(resource: model.Resource) -> ResourceSchema:
     for attribute in resource.attributes():
         group, _, name = attribute.terraform.rpartition(".")
         if attribute.shape.element:
-            blocks.append(NestedBlock(name, _element(attribute.shape), "set"))
+            blocks.append(NestedBlock(name, _element(attribute.shape.element), "set"))
         else:
             grouped[group].extend(_attributes(attribute, name))
     top = [*_identity(resource), *grouped.pop("", [])]
@@ -56,9 +57,14 @@ def _identity(resource: model.Resource) -> Iterator[Attribute]:
         yield Attribute(resource.name, "string", required=True)
 
 
-def _element(shape: model.Shape) -> Block:
-    members = (shape.element or {}).items()
-    return Block(tuple(Attribute(name, cty, required=must, optional=not must) for name, (cty, must) in members))
+def _element(element: model.Element) -> Block:
+    attributes = [Attribute(name, one[0], required=one[1], optional=not one[1]) for name, one in _plain(element)]
+    nested = [NestedBlock(name, _element(one), "set") for name, one in element.items() if isinstance(one, Mapping)]
+    return Block(tuple(attributes), tuple(nested))
+
+
+def _plain(element: model.Element) -> Iterator[tuple[str, tuple[model.Json, bool]]]:
+    return ((name, one) for name, one in element.items() if isinstance(one, tuple))
 
 
 def _attributes(attribute: model.Attribute, name: str) -> Iterator[Attribute]:
@@ -71,7 +77,7 @@ def _attributes(attribute: model.Attribute, name: str) -> Iterator[Attribute]:
         optional=given and not field.required,
         computed=field.output or field.computed,
         sensitive=field.sensitive,
-        write_only=field.secret,
+        write_only=attribute.write_only,
     )
-    if field.secret:
+    if attribute.write_only:
         yield Attribute(f"{name}_version", "number", optional=True)
