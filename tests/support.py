@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from orchestrator.catalog import CATALOG
 from orchestrator.config.checks import lacks
@@ -78,11 +82,27 @@ def project(
     (config / "environments" / f"{name}.yaml").write_text(json.dumps(declared))
     if not list((root / "policies").glob("*.hcl")):
         (root / "policies" / "payments-read.hcl").write_text(POLICY)
-    return environ(running)
+    return {**_referenced(declared), **environ(running)}
+
+
+def _referenced(declared: dict[str, Any]) -> dict[str, str]:
+    """A value for each variable that the YAML takes a secret from."""
+    names = re.findall(r'"env:(\w+)"', json.dumps(declared))
+    return {name: f"canary-{name.lower()}-7f3b" for name in names}
 
 
 def environ(running: Stack) -> dict[str, str]:
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", **local.environment(running), "ADA_PASSWORD": "canary-ada-7f3b"}
+
+
+def needs(program: str) -> str:
+    """The path of a program that a test runs; where there is none the test is skipped, and fails in CI."""
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found:
+        return found
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{program} is not installed")
+    pytest.skip(f"{program} is not installed")
 
 
 def no_progress(_: object) -> None:

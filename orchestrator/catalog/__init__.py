@@ -11,6 +11,7 @@ from orchestrator.catalog.database import DATABASE
 from orchestrator.catalog.jwt import JWT
 from orchestrator.catalog.kv import KV_V1, KV_V2
 from orchestrator.catalog.pki import PKI
+from orchestrator.catalog.rabbitmq import RABBITMQ
 from orchestrator.catalog.ssh import SSH
 from orchestrator.catalog.system import NAMESPACES, PASSTHROUGH, POLICIES
 from orchestrator.catalog.transit import TRANSIT
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SYSTEM = {kind.name: kind for kind in (POLICIES, NAMESPACES, PASSTHROUGH)}
 AUTH = {kind.name: kind for kind in (APPROLE, JWT, USERPASS)}
-SECRETS = {kind.name: kind for kind in (DATABASE, KV_V1, KV_V2, PKI, SSH, TRANSIT)}
+SECRETS = {kind.name: kind for kind in (DATABASE, KV_V1, KV_V2, PKI, RABBITMQ, SSH, TRANSIT)}
 FAMILIES = {"system": SYSTEM, "auth": AUTH, "secrets": SECRETS}
 CATALOG: dict[str, Kind] = {**SYSTEM, **AUTH, **SECRETS}
 
