@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     from orchestrator.declared import Environment
 
     Documents = Mapping[str, Mapping[str, Json] | None]  # what each path answers; None: nothing is there
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A request that carries secrets past Terraform."""
+
+    title: str
+    path: str
+    data: Mapping[str, Json]
+    secrets: Mapping[str, str]  # by the request's key: how each is called on the way
+    versions: Mapping[str, int]  # by the setting's name in the YAML
+    always: bool  # sent again whenever Terraform writes the object
 
 
 @dataclass(frozen=True)
@@ -135,6 +148,29 @@ class Instance:
             if (reference := self._value(attribute)) is not None:
                 version = get(self.declaration.spec, f"{attribute.yaml}_version")
                 yield attribute, reference, 1 if version is None else version
+
+    @property
+    def beside(self) -> Beside | None:
+        """What must reach the server past Terraform."""
+        write = self.resource.beside
+        apart = [(attribute, version) for attribute, _, version in self.secrets() if attribute.field.apart]
+        if write is None or not apart:
+            return None
+        extra = self.declaration.object.extra if self.declaration.object else {}
+        said = {name: get(self.declaration.spec, name) for name in extra if name in write.keys}
+        return Beside(
+            self.declaration.title,
+            self._at(write.path),
+            {**write.data, **{name: extra[name].default if value is None else value for name, value in said.items()}},
+            {attribute.key: variable(self.secret_key(attribute)) for attribute, _ in apart},
+            {attribute.yaml: version for attribute, version in apart},
+            "update" in write.on,
+        )
+
+
+def variable(key: str) -> str:
+    """The Terraform variable that brings a secret in; its environment variable is `TF_VAR_` and this."""
+    return f"secret_{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def _fits(said: Json, wanted: Json) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -53,6 +53,10 @@ def go_duration(total: int) -> str:
     return f"{text}{total % 60}s"
 
 
+Element = Mapping[str, "tuple[Json, bool] | Element"]
+"""A nested block: its attributes' types and whether they are required, and the blocks in it."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """How one sort of value looks in YAML, in Terraform and in the API.
@@ -67,7 +71,7 @@ class Shape:
     render: Callable[[Json], Json]
     zero: Json
     send: Callable[[Json], Json] = field(default=lambda value: value)
-    element: Mapping[str, tuple[Json, bool]] | None = None  # a nested block: its attributes' types, and if required
+    element: Element | None = None  # a set of nested blocks
     most: int = 0  # how many such blocks there may be; 0: any number
     filled: Mapping[str, bool] = field(default_factory=dict)  # those the server fills in, and whether only it does
 
@@ -212,6 +216,7 @@ class Field:
     secret: bool = False
     resent: bool = False  # a secret that the server drops, or asks for, where a write does not carry it
     unversioned: bool = False  # write-only without a version that would send it again: nothing here renders it
+    apart: bool = False  # a secret that the provider would keep in the state: it goes by its resource's `beside`
     sensitive: bool = False
     readable: bool = True
     replace: bool = False
@@ -252,6 +257,11 @@ class Attribute:
     def key(self) -> str:
         """What a request's body calls it."""
         return self.field.sent or self.api.rpartition(".")[2]
+
+    @property
+    def write_only(self) -> bool:
+        """Whether Terraform takes it and forgets it."""
+        return self.field.secret and not self.field.apart
 
     @property
     def version(self) -> str:
@@ -310,6 +320,7 @@ class Resource:
     has_namespace: bool = True
     name_default: str = ""  # what Terraform takes where the name is not written
     writes: tuple[Write, ...] = ()
+    beside: Write | None = None  # what carries the secrets that Terraform must not hold, after its own such writes
     reads: tuple[str, ...] | None = None
     exists: str = ""  # where a live one shows, when that is not the first read
     within: str = ""  # the key under which an answer holds it
@@ -350,13 +361,31 @@ class Resource:
         """The write-only ones."""
         return tuple(one for one in self._attributes if one.field.secret)
 
-    def variant(self, value_of: Callable[[Attribute], Json]) -> Resource:
-        """The one of its variants whose constants stand in an object; itself when there are none."""
-        return next((one for one in self.variants if one.is_of(value_of)), (*self.variants, self)[0])
+    def variant(self, *tellers: Callable[[Attribute], Json]) -> Resource:
+        """The one of its variants whose constants the first teller that knows tells of an object, else the one in whose
+        groups the last has something, else one without constants; itself when there are none.
+        """
+        every = {name for one in self.variants for name in one.constants}
+        names = {name for name in every if all(name in one.constants for one in self.variants)} or every
+        told = [one for teller in tellers for one in self.variants if one.is_of(teller, names)]
+        shown = [one for one in self.variants if one.is_shown(tellers[-1])]
+        plain = [one for one in self.variants if not one.constants]
+        return (*told, *shown, *plain, *self.variants, self)[0]
 
-    def is_of(self, value_of: Callable[[Attribute], Json]) -> bool:
+    def is_of(self, value_of: Callable[[Attribute], Json], names: Collection[str]) -> bool:
+        """Whether what is told of an object shows some of its constants by these names, and denies none."""
         known = {attribute.terraform: attribute for attribute in self.attributes()}
-        return all(value_of(known[name]) == value for name, value in self.constants.items() if name in known)
+        told = [(value_of(known[name]), self.constants.get(name)) for name in names if name in known]
+        some = [(found, value) for found, value in told if found is not None]
+        return bool(some) and all(found == value for found, value in some)
+
+    def is_shown(self, value_of: Callable[[Attribute], Json]) -> bool:
+        """Whether an object has something in a group of its own."""
+        return any(
+            value_of(attribute) is not None
+            for attribute in self.attributes()
+            if attribute.terraform.partition(".")[0] in self.groups
+        )
 
     @property
     def identity(self) -> str:

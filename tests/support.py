@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -84,7 +85,7 @@ def project(
     """A repository with one environment, and the process environment that its commands run in."""
     cluster = {"terraform": {"provider": provider, **({"backend": backend} if backend else {})}}
     declare(root, {**cluster, "server": running.server, "version": running.version}, name, document)
-    return environ(running)
+    return {**_referenced(document), **environ(running)}
 
 
 def declare(root: Path, cluster: dict[str, Any], name: str, document: dict[str, Any]) -> None:
@@ -98,6 +99,12 @@ def declare(root: Path, cluster: dict[str, Any], name: str, document: dict[str, 
     (config / "environments" / f"{name}.yaml").write_text(json.dumps(declared))
     if not list((root / "policies").glob("*.hcl")):
         (root / "policies" / "payments-read.hcl").write_text(POLICY)
+
+
+def _referenced(declared: dict[str, Any]) -> dict[str, str]:
+    """A value for each variable that the YAML takes a secret from."""
+    names = re.findall(r'"env:(\w+)"', json.dumps(declared))
+    return {name: f"canary-{name.lower()}-7f3b" for name in names}
 
 
 def environ(running: Stack) -> dict[str, str]:

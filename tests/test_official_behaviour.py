@@ -26,8 +26,6 @@ RECORDED: dict[str, Any] = json.loads(FILE.read_text()) if FILE.is_file() else {
 NEEDS_MORE = {  # what a recording stands on, beside its mount
     "vault_database_secret_backend_connection#postgresql": "a server at db.example.com",
     "vault_database_secret_backend_connection#postgresql_password": "a server at db.example.com",
-    "vault_database_secret_backend_connection#mysql": "a server at db.example.com",
-    "vault_database_secret_backend_connection#redis": "a server at db.example.com",
     "vault_database_secret_backend_role": "a connection",
     "vault_database_secret_backend_role#empty_lists": "a connection",
     "vault_database_secret_backend_static_role": "a connection",

@@ -36,6 +36,7 @@ from orchestrator.catalog.password_policies import PASSWORD_POLICIES
 from orchestrator.catalog.pki import PKI
 from orchestrator.catalog.plugins import PLUGINS
 from orchestrator.catalog.quotas import QUOTAS
+from orchestrator.catalog.rabbitmq import RABBITMQ
 from orchestrator.catalog.radius import RADIUS
 from orchestrator.catalog.raft import RAFT
 from orchestrator.catalog.sentinel import EGP_POLICIES, RGP_POLICIES
@@ -99,6 +100,7 @@ SECRETS = {
         KV_V1,
         KV_V2,
         PKI,
+        RABBITMQ,
         SSH,
         TRANSIT,
         AWS_SECRETS,

@@ -2,88 +2,49 @@
 
 from __future__ import annotations
 
+from orchestrator.catalog.connections import CONNECTIONS, TYPE
 from orchestrator.catalog.shared import SECRETS_MOUNT
 from orchestrator.model import (
     FLAG,
     LIST,
     MAP,
-    NUMBER,
     SECONDS,
     TEXT,
     Field,
-    Json,
     Kind,
+    Limit,
     Object,
     Part,
     Resource,
-    Shape,
     Write,
     choice,
+    seconds,
 )
 
-_CONNECTION = "{backend}/config/{name}"
 _ROLE = "{backend}/roles/{name}"
 _STATIC = "{backend}/static-roles/{name}"
+_KEYS = ",".join(one.key for one in CONNECTIONS)
 _CREDENTIAL = choice("password", "rsa_private_key", "client_certificate")
-_ENTERPRISE = {"openbao": "OpenBao does not rotate the root credential on a schedule; leave it out"}
 _NO_CRON = {"openbao": "OpenBao has no cron schedules; write rotation_period: 24h"}
 _NO_IMPORT = {"openbao": "OpenBao cannot take over an account without rotating it; leave it out"}
-
-
-def _block(shape: Shape, name: str, *, secret: bool = False, **more: Json) -> Field:
-    there = f"connection_details.{name}"
-    return Field(shape, f"postgresql.{name}{'_wo' if secret else ''}", there, secret=secret, **more)
-
-
-def _unused(name: str, *, sensitive: bool = False) -> Field:
-    return _block(TEXT, name, yaml=False, readable=False, sensitive=sensitive)
-
-
-POSTGRESQL = Resource(
-    type="vault_database_secret_backend_connection",
-    path=_CONNECTION,
-    mount="backend",
-    name="name",
-    constants={"plugin_name": "postgresql-database-plugin"},
-    groups={"postgresql": "block"},
-    fields={
-        "allowed_roles": Field(LIST, names="roles,static_roles"),
-        "verify_connection": Field(FLAG, default=True, readable=False),
-        "root_rotation_statements": Field(
-            LIST, api="root_credentials_rotate_statements", sent="root_rotation_statements"
-        ),
-        "password_policy": Field(TEXT),
-        "plugin_name": Field(TEXT, computed=True, yaml=False),
-        "plugin_version": Field(TEXT),
-        "rotation_period": Field(SECONDS, absent=_ENTERPRISE),
-        "rotation_schedule": Field(TEXT, absent=_ENTERPRISE),
-        "rotation_window": Field(SECONDS, absent=_ENTERPRISE),
-        "disable_automated_rotation": Field(FLAG, absent=_ENTERPRISE),
-        "skip_static_role_import_rotation": Field(FLAG, yaml=False, readable=False, computed=True),
-        "data": Field(MAP, yaml=False, readable=False),
-        "connection_url": _block(TEXT, "connection_url"),
-        "username": _block(TEXT, "username"),
-        "password": _block(TEXT, "password", secret=True),
-        "username_template": _block(TEXT, "username_template"),
-        "password_authentication": _block(
-            choice("password", "scram-sha-256"), "password_authentication", default="password"
-        ),
-        "disable_escaping": _block(FLAG, "disable_escaping"),
-        "max_open_connections": _block(NUMBER, "max_open_connections"),
-        "max_idle_connections": _block(NUMBER, "max_idle_connections"),
-        "max_connection_lifetime": _block(SECONDS, "max_connection_lifetime"),
-        "tls_ca": _block(TEXT, "tls_ca"),
-        "tls_certificate": _block(TEXT, "tls_certificate"),
-        "self_managed": _block(FLAG, "self_managed", yaml=False, readable=False),
-        "auth_type": _unused("auth_type"),
-        "plain_password": Field(
-            TEXT, "postgresql.password", "connection_details.plain_password", sensitive=True, readable=False, yaml=False
-        ),
-        "private_key": _unused("private_key", sensitive=True),
-        "service_account_json": _unused("service_account_json", sensitive=True),
-    },
-    writes=(Write(_CONNECTION),),
+_DAY = 86400
+_SHORT = Limit(
+    "long-lease",
+    lambda value: 0 < seconds(value) <= _DAY,
+    "an account that outlives the day that it was made on outlives the work that it was made for",
 )
+
+_CA = """\
+-----BEGIN CERTIFICATE-----
+MIIBKzCB0qADAgECAgEBMAoGCCqGSM49BAMCMBUxEzARBgNVBAMMCkV4YW1wbGUg
+Q0EwHhcNMjUwMTAxMDAwMDAwWhcNNDUwMTAxMDAwMDAwWjAVMRMwEQYDVQQDDApF
+eGFtcGxlIENBMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEOODvCMI7wJQcdzmo
+6apXTz6dgYcsqW3w4AnIGogfwWXFYKa93pyGpVzaflIwaNzSsMDm53YjbRp2etRe
+QMEVmqMTMBEwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiBP6vfU
+tXr7s+CixzuJQhCaXddO7H7sLROfhetYRarq+wIhAPoPKbLxEv2oiEygiZuZwPpE
+q/4j2hWLJ8jb3uoolA5F
+-----END CERTIFICATE-----
+"""
 
 DATABASE = Kind(
     name="database",
@@ -92,12 +53,7 @@ DATABASE = Kind(
     summary="Accounts made, rotated and dropped by the server.",
     mount=SECRETS_MOUNT,
     objects=(
-        Object(
-            key="postgresql",
-            list="{mount}/config",
-            required=("connection_url", "allowed_roles"),
-            parts=(Part(POSTGRESQL),),
-        ),
+        *CONNECTIONS,
         Object(
             key="roles",
             list="{mount}/roles",
@@ -111,18 +67,18 @@ DATABASE = Kind(
                         mount="backend",
                         name="name",
                         fields={
-                            "db_name": Field(TEXT, required=True, names="postgresql"),
+                            "db_name": Field(TEXT, required=True, names=_KEYS),
                             "creation_statements": Field(LIST, required=True),
                             "revocation_statements": Field(LIST),
                             "rollback_statements": Field(LIST),
                             "renew_statements": Field(LIST),
-                            "default_ttl": Field(SECONDS),
-                            "max_ttl": Field(SECONDS),
+                            "default_ttl": Field(SECONDS, default="1h", official=0, limit=_SHORT),
+                            "max_ttl": Field(SECONDS, default="24h", official=0, limit=_SHORT),
                             "credential_type": Field(_CREDENTIAL, default="password", computed=True),
                             "credential_config": Field(MAP),
                         },
                         writes=(Write(_ROLE),),
-                        after=("vault_database_secret_backend_connection",),
+                        after=(TYPE,),
                     )
                 ),
             ),
@@ -131,6 +87,7 @@ DATABASE = Kind(
             key="static_roles",
             list="{mount}/static-roles",
             required=("db_name", "username"),
+            one_of=(("rotation_period", "rotation_schedule"),),
             parts=(
                 Part(
                     Resource(
@@ -139,7 +96,7 @@ DATABASE = Kind(
                         mount="backend",
                         name="name",
                         fields={
-                            "db_name": Field(TEXT, required=True, names="postgresql", replace=True),
+                            "db_name": Field(TEXT, required=True, names=_KEYS, replace=True),
                             "username": Field(TEXT, required=True, replace=True),
                             "rotation_period": Field(
                                 SECONDS, default="24h", official=0, only={"rotation_schedule": None}
@@ -159,7 +116,7 @@ DATABASE = Kind(
                             "self_managed_password": Field(TEXT, yaml=False, readable=False, sensitive=True),
                         },
                         writes=(Write(_STATIC),),
-                        after=("vault_database_secret_backend_connection",),
+                        after=(TYPE,),
                     )
                 ),
             ),
@@ -176,6 +133,52 @@ DATABASE = Kind(
                 "password_authentication": "scram-sha-256",
                 "max_open_connections": 4,
                 "allowed_roles": ["orders-read", "orders-owner"],
+            }
+        },
+        "mysql": {
+            "shop": {
+                "connection_url": "{{username}}:{{password}}@tcp(mysql.example.org:3306)/",
+                "username": "strongroom",
+                "password": "env:MYSQL_PASSWORD",
+                "username_template": "{{ .RoleName }}-{{ random 10 }}",
+                "max_idle_connections": 2,
+                "max_connection_lifetime": "30m",
+                "verify_connection": False,
+                "allowed_roles": [],
+            }
+        },
+        "redis": {
+            "cache": {
+                "host": "redis.example.org",
+                "port": 6380,
+                "username": "strongroom",
+                "password": "env:REDIS_PASSWORD",
+                "ca_cert": _CA,
+                "verify_connection": False,
+                "allowed_roles": [],
+            }
+        },
+        "cassandra": {
+            "events": {
+                "hosts": ["cassandra-1.example.org", "cassandra-2.example.org"],
+                "username": "strongroom",
+                "password": "env:CASSANDRA_PASSWORD",
+                "local_datacenter": "dc1",
+                "consistency": "LOCAL_QUORUM",
+                "protocol_version": 4,
+                "socket_keep_alive": "30s",
+                "verify_connection": False,
+                "allowed_roles": [],
+            }
+        },
+        "influxdb": {
+            "metrics": {
+                "host": "influxdb.example.org",
+                "username": "strongroom",
+                "password": "env:INFLUXDB_PASSWORD",
+                "connect_timeout": "10s",
+                "verify_connection": False,
+                "allowed_roles": [],
             }
         },
         "roles": {

@@ -47,9 +47,10 @@ def drift(root: Path, name: str, environ: Mapping[str, str]) -> DriftReport:
         owned = inside(root, context.environment).values()
         held = compare.outside(compare.lists(context.environment, mounts), owned)
         listed = each(dict.fromkeys(held, ()), lambda path, _: _names(server, path, held[path].table))
+        strange = compare.strangers(held, listed, compare.paths(context.instances))
         found = [
             *compare.drift(context.instances, documents),
-            *compare.undeclared(held, listed, compare.paths(context.instances)),
+            *compare.undeclared(held, strange, read(server, compare.unclear(held, strange))),
             *compare.undeclared_mounts(context.environment, mounts),
             *seeds.drift(server, sown),
         ]

@@ -165,9 +165,9 @@ def _adoption(context: Context, workspace: Workspace) -> Adoption:
 def _revoke(context: Context, planned: Sequence[Change]) -> None:
     """End what goes has given out while that can still be ended: without its connection, no account can be dropped."""
     mounts = [f"{path}/" for family, path in standing(context.session.server) if family == "secrets"]
-    for change in planned:
-        if change.leases and any(f"{change.leases}/".startswith(mount) for mount in mounts):
-            context.session.server.write(f"sys/leases/revoke-prefix/{change.leases}", {})
+    for prefix in sorted({prefix for change in planned for prefix in change.leases}):
+        if any(f"{prefix}/".startswith(mount) for mount in mounts):
+            context.session.server.write(f"sys/leases/revoke-prefix/{prefix}", {})
 
 
 def _report(

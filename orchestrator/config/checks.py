@@ -37,6 +37,18 @@ def check_paths(found: Sequence[Entry]) -> Iterator[Problem]:
             yield from _check_name(one, mounts.get((one.kind.family, one.mount)))
 
 
+def check_twins(found: Sequence[Entry]) -> Iterator[Problem]:
+    """Objects under two keys that the server would keep in one place."""
+    known: dict[tuple[str, ...], Entry] = {}
+    for one in found:
+        if one.object is None or not one.object.list:
+            continue
+        first = known.setdefault((one.kind.name, one.mount, one.object.list, one.name), one)
+        if first is not one:
+            told = f"the server keeps it in the place of {first.title} ({first.where}); rename one of them"
+            yield problem(one.where, f"{one.title}: {told}")
+
+
 def _check_mount(entry: Entry, mounts: Mapping[tuple[str, str], Entry]) -> Iterator[Problem]:
     if not _MOUNT.fullmatch(entry.mount):
         yield problem(entry.where, f"{entry.title}: {entry.mount!r} is not a mount path; {_A_PATH}")

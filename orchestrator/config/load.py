@@ -14,6 +14,7 @@ from orchestrator.config.checks import (
     check_place,
     check_secrets,
     check_server,
+    check_twins,
 )
 from orchestrator.config.entries import entries, kind_of
 from orchestrator.config.limits import check_limits
@@ -79,6 +80,7 @@ def _environment(
     cluster = clusters.load(root, named, environ, problems) if named else None
     found = list(entries(node))
     problems += check_paths(found)
+    problems += check_twins(found)
     problems += check_secrets(found, said)
     problems += check_choices(found)
     problems += check_place(found, _text(node.at(["namespace"])))

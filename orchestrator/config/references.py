@@ -23,6 +23,7 @@ _AUTH = "auth"
 _MOUNT = "mount:"
 _EVERYTHING = "*"
 _BUILT_IN = ("default",)
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _check_names(entry: Entry, known: Known) -> Iterator[Problem]:
         for text in texts:
             everything = text.value == _EVERYTHING and _is_list(field) and _objects(field)
             if not (everything or _is_open(text.value) or text.value in field.besides or text.value in words):
-                use, what = Use(entry, name, node), _what(entry, field)
+                use, what = Use(entry, name, node), _what(entry, field, known)
                 yield problem(text.where, f"{use}: there is no {what} {text.value!r}; {meant(text.value, words)}")
 
 
@@ -111,19 +112,18 @@ def _candidates(entry: Entry, field: Field, known: Known) -> Collection[str]:
     return known.named(entry, field)
 
 
-def _what(entry: Entry, field: Field) -> str:
-    """What a setting names."""
+def _what(entry: Entry, field: Field, known: Known) -> str:
+    """What a setting names; of many keys, those that hold something."""
     if field.names == _POLICY:
         return "policy"
     if field.names == _AUTH:
         return "auth mount"
     if field.names.startswith(_MOUNT):
         return f"other {field.names.removeprefix(_MOUNT)} mount"
-    several = (
-        "/".join(part for part in (kind.family_path, entry.mount if kind is entry.kind else "", one.key) if part)
-        for kind, one in named(entry.kind, field.names)
-    )
-    return " or ".join(several)
+    keys = [(kind, entry.mount if kind is entry.kind else "", one.key) for kind, one in named(entry.kind, field.names)]
+    held = [one for one in keys if known.objects.get((one[0].id, *one[1:]))]
+    told = keys if len(keys) <= _FEW else held or keys[:1]
+    return " or ".join("/".join(part for part in (kind.family_path, *rest) if part) for kind, *rest in told)
 
 
 def _objects(field: Field) -> bool:
@@ -151,7 +151,6 @@ def _check_list(entry: Entry, name: str, field: Field, known: Known) -> Iterator
     node = entry.node.get(name)
     listed = {text.value: text for text in node.texts()} if node else {}
     title, keys = f"{entry.title}/{name}", _siblings(field)
-    beside = known.objects.get((entry.kind.id, entry.mount, key), {})
     for use in known.uses.get((entry.kind.id, entry.mount, key, entry.name), ()):
         mine = use.entry.object and use.entry.object.key in keys
         if mine and not listed.keys() & {use.entry.name, _EVERYTHING}:
@@ -160,6 +159,11 @@ def _check_list(entry: Entry, name: str, field: Field, known: Known) -> Iterator
     for text in listed.values():
         same = [known.objects.get((entry.kind.id, entry.mount, other), {}).get(text.value) for other in keys]
         uses = [use for one in same if one for back, use in _uses(one) if back == key]
-        if uses and all(use.node.value != entry.name and use.node.value in beside for use in uses):
+        if uses and all(use.node.value != entry.name and use.node.value in _beside(use, known) for use in uses):
             there = f"{uses[0]} at {uses[0].node.where} names {uses[0].node.value!r} instead"
             yield problem(text.where, f"{title}: {there}; change one of the two")
+
+
+def _beside(use: Use, known: Known) -> Collection[str]:
+    """The names that stand beside a use, under any key that it may mean."""
+    return known.named(use.entry, use.entry.fields[use.setting])

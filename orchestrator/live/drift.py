@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.declared import Declaration, Environment
     from orchestrator.instances import Documents, Instance
     from orchestrator.live.standing import Standing
-    from orchestrator.model import Attribute, Field, Json, Kind, Object
+    from orchestrator.model import Attribute, Field, Json, Kind, Object, Resource
 
 
 @dataclass(frozen=True, order=True)
@@ -106,18 +106,33 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """What a list holds: how its objects are titled, and which names are expected."""
+class Held:
+    """What a list holds: objects by the first words of their titles, and the names to expect."""
 
-    prefix: str
-    known: frozenset[str]
+    place: str
+    sorts: Mapping[str, Resource]
+    names: frozenset[str]
     table: str | None  # where the names stand in an answer that is read
     inside: str = ""  # the namespace of the list, seen from the environment's
 
+    def knows(self, name: str) -> bool:
+        return name in self.names or any(fnmatchcase(name, made) for made in self.names if "*" in made)
 
-def lists(environment: Environment, mounts: Standing) -> dict[str, Listed]:
+    def title(self, name: str, document: Mapping[str, Json] | None) -> str:
+        """How people name one of them; where several sorts share the list, its document tells which it is."""
+        if len(self.sorts) == 1:
+            return f"{next(iter(self.sorts))}/{name}"
+        fits = (first for first, sort in self.sorts.items() if _is_of(sort, document or {}))
+        return f"{next(fits, self.place)}/{name}"
+
+
+def _is_of(resource: Resource, document: Mapping[str, Json]) -> bool:
+    return resource.is_of(lambda one: get(document, one.api) if one.field.readable else None, resource.constants)
+
+
+def lists(environment: Environment, mounts: Standing) -> dict[str, Held]:
     """Every list worth reading for what nobody declared, by its path."""
-    held: dict[str, Listed] = {}
+    held: dict[str, Held] = {}
     for one in environment.declarations:
         stands = one.kind.mount is None or mounts.get((one.kind.family, one.mount)) == one.kind.type
         for kept in one.kind.objects if one.object is None else (one.object,):
@@ -126,8 +141,10 @@ def lists(environment: Environment, mounts: Standing) -> dict[str, Listed]:
                     path = "/".join(part for part in (inside, kept.list.format(mount=one.mount)) if part)
                     key = "" if kept.key == one.kind.name else kept.key
                     prefix = "/".join(part for part in (one.kind.family_path, one.mount, key, inside) if part)
-                    known = held[path].known if path in held else kept.ignore
-                    held[path] = Listed(prefix, known | ({name} if name else set()), kept.table, inside)
+                    place = f"{one.kind.family_path}/{path}"
+                    known = held.get(path, Held(place, {}, kept.ignore, kept.table, inside))
+                    sorts = {**known.sorts, prefix: kept.parts[0].resource}
+                    held[path] = replace(known, sorts=sorts, names=known.names | ({name} if name else set()))
     return held
 
 
@@ -139,7 +156,7 @@ def _expected(one: Declaration, kept: Object) -> Iterator[tuple[str, str]]:
         yield one.name, ""
 
 
-def outside(held: Mapping[str, Listed], owned: Collection[str]) -> dict[str, Listed]:
+def outside(held: Mapping[str, Held], owned: Collection[str]) -> dict[str, Held]:
     """The lists that are not inside a namespace that another environment owns."""
     return {
         path: one
@@ -148,15 +165,23 @@ def outside(held: Mapping[str, Listed], owned: Collection[str]) -> dict[str, Lis
     }
 
 
-def undeclared(held: Mapping[str, Listed], found: Mapping[str, Sequence[str]], paths: Collection[str]) -> list[Drift]:
-    """Each live object, on a declared mount or beside all mounts, that no YAML names, nor a declared path."""
-    return sorted(
-        Drift(f"{one.prefix}/{name.rstrip('/')}", "", UNDECLARED, PRESENT)
-        for path, one in held.items()
-        for name in found[path]
-        if name.rstrip("/") not in one.known and f"{path}/{name}" not in paths
-        if not any(fnmatchcase(name, made) for made in one.known if "*" in made)
-    )
+def strangers(
+    held: Mapping[str, Held], found: Mapping[str, Sequence[str]], paths: Collection[str]
+) -> list[tuple[str, str]]:
+    """What stands in the lists and no YAML names, nor a declared path: (list, name)."""
+    names = ((path, name.rstrip("/")) for path in held for name in found[path])
+    return [(path, name) for path, name in names if not held[path].knows(name) and f"{path}/{name}" not in paths]
+
+
+def unclear(held: Mapping[str, Held], strange: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The documents that tell of what sort a stranger is, where its list holds several."""
+    return {f"{path}/{name}": () for path, name in strange if len(held[path].sorts) > 1}
+
+
+def undeclared(held: Mapping[str, Held], strange: Sequence[tuple[str, str]], documents: Documents) -> list[Drift]:
+    """Each live object, on a declared mount or beside all mounts, that no YAML names."""
+    titles = [held[path].title(name, documents.get(f"{path}/{name}")) for path, name in strange]
+    return sorted(Drift(title, "", UNDECLARED, PRESENT) for title in titles)
 
 
 BUILT_IN_TYPES = frozenset(

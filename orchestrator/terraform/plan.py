@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import CATALOG, RESOURCES
 from orchestrator.model import duration, seconds
+from orchestrator.terraform import beside
 from orchestrator.terraform.provider.state import flatten, nothing, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.model import Attribute, Json, Resource
 
@@ -44,7 +46,7 @@ class Change:
     action: str
     address: str
     settings: tuple[Setting, ...]
-    leases: str = ""  # the prefix of what it gave out, when it goes
+    leases: tuple[str, ...] = ()  # the prefixes of what it gave out, when it goes: itself, and what names it
     guard: str = ""  # the flag that keeps the server from deleting it
     encloses: str = ""  # the namespace that goes with it
 
@@ -60,30 +62,70 @@ def changes(plan: Mapping[str, Json]) -> tuple[Change, ...]:
 
 def managed(plan: Mapping[str, Json]) -> int:
     """How many objects the state held before the plan."""
-    return sum(one["change"]["before"] is not None for one in plan.get("resource_changes", []))
+    return sum(one["change"]["before"] is not None for one in _resources(plan) if not beside.carries(one))
+
+
+def _resources(plan: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    found: list[Mapping[str, Json]] = plan.get("resource_changes", [])
+    return found
 
 
 def _changes(plan: Mapping[str, Json]) -> Iterator[Change]:
-    names = _Names(plan)
-    for one in plan.get("resource_changes", []):
+    names, users = _Names(plan), _users(_resources(plan))
+    carriers = {beside.carries(one): one for one in _resources(plan) if beside.carries(one)}
+    for one in _resources(plan):
+        if beside.carries(one):
+            continue
         change = one["change"]
         action = _ACTIONS.get(tuple(change["actions"]))
         if change.get("importing") and action != "replace":
             action = "adopt"
         if action:
-            settings = tuple(_settings(one, names))
-            yield Change(title(one), action, one["address"], settings, *_farewell(one, action))
+            carrier = carriers.pop((one["type"], str(one.get("index"))), None)
+            settings = (*_settings(one, names), *(_carried(carrier) if carrier and action != "destroy" else ()))
+            yield Change(title(one), action, one["address"], settings, *_farewell(one, action, users))
+    for one in carriers.values():
+        if settings := tuple(_carried(one)):
+            yield Change(beside.title(one), "update", one["address"], settings)
 
 
-def _farewell(one: Mapping[str, Json], action: str) -> tuple[str, str, str]:
-    """For what goes: the prefix of its leases, the flag by which the server would refuse, the namespace it encloses."""
+def _carried(one: Mapping[str, Json]) -> Iterator[Setting]:
+    """The secrets that would go to an object beside Terraform."""
+    before, after = (beside.versions(one["change"][side]) for side in ("before", "after"))
+    for name in sorted(before | after):
+        if before.get(name) != after.get(name):
+            yield Setting(name, HIDDEN if name in before else None, HIDDEN if name in after else None)
+
+
+def _farewell(
+    one: Mapping[str, Json], action: str, users: Mapping[tuple[str, str, str], Sequence[str]]
+) -> tuple[tuple[str, ...], str, str]:
+    """For what goes: the leases that end with it, the flag by which the server would refuse, what it encloses."""
     resource, before = RESOURCES.get(one["type"]), one["change"]["before"]
     if resource is None or before is None or action not in ("destroy", "replace"):
-        return "", "", ""
+        return (), "", ""
     guarded = bool(resource.guard) and not before.get(resource.guard)
     guard = resource.guard if guarded else ""
     encloses = resource.encloses.format_map(before)
-    return resource.leases.format_map(before), guard, encloses and one["index"]
+    own = [resource.leases.format_map(before)] if resource.leases else []
+    place = _PLACES.get(_variant(one)) if "index" in one else None
+    used = users.get((before.get(resource.mount), place.key, _name(one)), ()) if place else ()
+    return (*own, *used), guard, encloses and one["index"]
+
+
+def _users(every: Sequence[Mapping[str, Json]]) -> dict[tuple[str, str, str], list[str]]:
+    """The leases of what names another object on its mount, by that mount, key and name: without it none can end."""
+    found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for one in every:
+        resource, state = RESOURCES.get(one["type"]), one["change"]["before"]
+        if resource is None or not resource.leases or not state:
+            continue
+        for attribute in resource.attributes():
+            for key in attribute.field.names.split(",") if attribute.field.names else ():
+                found[state[resource.mount], key, str(state[attribute.terraform])].append(
+                    resource.leases.format_map(state)
+                )
+    return found
 
 
 def _name(one: Mapping[str, Json]) -> str:
@@ -163,7 +205,7 @@ class _Names:
         if taken not in self._known:
             self._known[taken] = {
                 state[taken]: _name(one)
-                for one in self._plan.get("resource_changes", [])
+                for one in _resources(self._plan)
                 for state in (one["change"]["before"], one["change"]["after"])
                 if state and isinstance(state.get(taken), str) and "index" in one
             }
@@ -193,6 +235,8 @@ def _setting(
     attribute: Attribute, before: dict[str, Json], after: dict[str, Json], unknown: dict[str, Json]
 ) -> Iterator[Setting]:
     name, field = attribute.terraform, attribute.field
+    if field.apart:
+        return
     if field.secret:
         old, new = before[attribute.version], after[attribute.version]
         if old != new and new is not None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import RESOURCES, named
-from orchestrator.instances import label
+from orchestrator.instances import label, variable
+from orchestrator.terraform import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from orchestrator.instances import Instance
-    from orchestrator.model import Attribute, Json, Resource
+    from orchestrator.model import Attribute, Element, Json, Resource
 
 
 def render(instances: Sequence[Instance], adopted: Iterable[tuple[Instance, str]] = ()) -> dict[str, Json]:
@@ -23,16 +24,20 @@ def render(instances: Sequence[Instance], adopted: Iterable[tuple[Instance, str]
     for instance in instances:
         grouped[instance.resource.type, instance.block].append(instance)
     mounts, types = _mount_types(instances), {name for name, _ in grouped}
-    blocks = [_Block(same, _table(same), mounts, types) for same in grouped.values()]
+    carriers = beside.labels(instances)
+    blocks = [_Block(same, _table(same), mounts, types, carriers) for same in grouped.values()]
     resources: dict[str, dict[str, Json]] = defaultdict(dict)
     for block in blocks:
         resources[block.resource.type][block.same[0].block] = block.body()
+    for name, body in beside.blocks(instances):
+        resources[beside.TYPE][name] = body
     secrets = secret_keys(instances)
     document = {
         "variable": {variable(key): {"type": "string", "ephemeral": True, "sensitive": True} for key in secrets},
         "locals": {
             **{block.local: block.table for block in blocks},
             **dict(_of_mounts(blocks, mounts)),
+            **{f"beside_{name}": _literal(table) for name, table in beside.tables(instances).items()},
             "secrets": {key: f"${{var.{variable(key)}}}" for key in secrets},
         },
         "resource": dict(resources),
@@ -51,12 +56,9 @@ def _of_mounts(blocks: Iterable[_Block], mounts: Mapping[tuple[str, str], str]) 
 
 
 def secret_keys(instances: Iterable[Instance]) -> list[str]:
-    return sorted({one.secret_key(attribute) for one in instances for attribute, _, _ in one.secrets()})
-
-
-def variable(key: str) -> str:
-    """The Terraform variable that brings a secret in; its environment variable is `TF_VAR_` and this."""
-    return f"secret_{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return sorted(
+        {one.secret_key(attribute) for one in instances for attribute, _, _ in one.secrets() if attribute.write_only}
+    )
 
 
 def _table(same: Sequence[Instance]) -> dict[str, dict[str, Json]]:
@@ -75,6 +77,9 @@ def _row(instance: Instance) -> dict[str, Json]:
         if not attribute.field.secret:
             row[_column(attribute.terraform)] = _literal(attribute.shape.render(value))
     for attribute, _, version in instance.secrets():
+        if attribute.field.apart:
+            row[_column(attribute.terraform)] = beside.STAND_IN
+            continue
         row[_column(attribute.terraform)] = _literal(instance.secret_key(attribute))
         row[_column(attribute.version)] = version
     return row
@@ -116,6 +121,7 @@ class _Block:
     table: Mapping[str, Mapping[str, Json]]
     mounts: Mapping[tuple[str, str], str]
     present: Iterable[str]
+    carriers: Mapping[str, Sequence[str]]  # what carries secrets beside the objects of a type
 
     @property
     def resource(self) -> Resource:
@@ -132,8 +138,9 @@ class _Block:
         tier = self.same[0].tier
         below = [f"{self.resource.type}.{label(tier - 1)}"] if tier else []
         mounts = sorted(set(self.mounts.values())) if self.resource.after_mounts else []
-        first = (*self.resource.after, *mounts)
-        after = [*(f"{name}.this" for name in first if name in self.present), *below]
+        before = [name for name in (*self.resource.after, *mounts) if name in self.present]
+        carried = [f"{beside.TYPE}.{label_}" for name in before for label_ in self.carriers.get(name, ())]
+        after = [*(f"{name}.this" for name in before), *carried, *below]
         return {
             "for_each": f"${{local.{self.local}}}",
             **dict(self._identity()),
@@ -170,7 +177,7 @@ class _Block:
                 yield leaf, f"{type_}.this[each.key].{source}"
             elif self._used(attribute.terraform):
                 column = f"each.value.{_column(attribute.terraform)}"
-                secret = attribute.field.secret
+                secret = attribute.write_only
                 taken = f"local.secrets[{column}]" if secret else self._taken(attribute, column)
                 yield leaf, column if taken == column else f"{column} == null ? null : {taken}"
                 if secret:
@@ -221,8 +228,21 @@ class _Block:
                 content = {name: f"${{{value}}}" for name, value in self._members(group)}
                 yield group, {"for_each": f"${{{self._given(group)} ? [1] : []}}", "content": content}
         for attribute in self.resource.attributes():
-            name, element = attribute.terraform, attribute.shape.element
-            if element and self._used(name):
-                said = [member for member in element if not attribute.shape.filled.get(member, False)]
-                content = {member: f"${{{name}.value.{member}}}" for member in said}
-                yield name, {"for_each": f"${{coalesce(each.value.{name}, [])}}", "content": content}
+            name = attribute.terraform
+            if attribute.shape.element and self._used(name):
+                yield (
+                    name,
+                    _nested(name, f"coalesce(each.value.{name}, [])", attribute.shape.element, attribute.shape.filled),
+                )
+
+
+def _nested(name: str, values: str, element: Element, filled: Mapping[str, bool]) -> dict[str, Json]:
+    """A block for each of the values, and in it blocks for what they hold."""
+    inner = {member: one for member, one in element.items() if isinstance(one, Mapping)}
+    said = [member for member in element if member not in inner and not filled.get(member, False)]
+    content: dict[str, Json] = {member: f"${{{name}.value.{member}}}" for member in said}
+    if inner:
+        content["dynamic"] = {
+            member: _nested(member, f"{name}.value.{member}", one, {}) for member, one in inner.items()
+        }
+    return {"for_each": f"${{{values}}}", "content": content}

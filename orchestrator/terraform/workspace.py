@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.context import STATE
 from orchestrator.errors import Refused, StrongroomError
+from orchestrator.instances import variable
 from orchestrator.terraform import binary, run
-from orchestrator.terraform.render import render, variable
+from orchestrator.terraform.carry import PROGRAM
+from orchestrator.terraform.render import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -156,6 +158,7 @@ def _workspace(context: Context, provider: str) -> run.Workspace:
         **{name: value for name, value in context.environ.items() if name.startswith("PG")},
         **context.session.environ(),
         **{f"TF_VAR_{variable(key)}": value for key, value in context.secrets.items()},
+        PROGRAM: _program(state / "bin" / "strongroom-carry", "orchestrator.terraform.carry"),
     }
     if provider == OFFLINE:
         extra["TF_DISABLE_PLUGIN_TLS"] = "1"  # the provider listens on a socket in a folder of its owner's
@@ -170,14 +173,16 @@ def _workspace(context: Context, provider: str) -> run.Workspace:
 def _offline_provider(state: Path) -> Path:
     """The folder with a program by the name that Terraform looks for."""
     place = state / "provider"
-    code = (
-        f"import runpy, sys; sys.path.insert(0, {str(_PACKAGE)!r}); runpy.run_module('orchestrator.terraform.provider')"
-    )
-    binary.write_program(
-        place / "terraform-provider-vault",
-        f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -c {shlex.quote(code)}\n",
-    )
+    _program(place / "terraform-provider-vault", "orchestrator.terraform.provider")
     return place
+
+
+def _program(path: Path, module: str) -> str:
+    code = (
+        f"import runpy, sys; sys.path.insert(0, {str(_PACKAGE)!r}); runpy.run_module({module!r}, run_name='__main__')"
+    )
+    binary.write_program(path, f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -c {shlex.quote(code)}\n")
+    return str(path.absolute())
 
 
 def _json(path: Path, document: Json) -> None:

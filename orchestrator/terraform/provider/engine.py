@@ -29,7 +29,7 @@ class Offline:
         return PROVIDER, {name: resource_schema(resource) for name, resource in RESOURCES.items()}
 
     def configure(self, config: Mapping[str, Json]) -> None:
-        self._api = _connect(config, os.environ)
+        self._api = connect(config, os.environ)
         try:
             self._api.read("auth/token/lookup-self")
         except ApiError as error:
@@ -113,7 +113,7 @@ def _typed(names: Mapping[str, str]) -> Flat:
     return {"type": names["type"]} if "type" in names else {}
 
 
-def _connect(config: Mapping[str, Json], environ: Mapping[str, str]) -> Api:
+def connect(config: Mapping[str, Json], environ: Mapping[str, str]) -> Api:
     address = config.get("address") or environ.get("VAULT_ADDR", "")
     token = config.get("token") or environ.get("VAULT_TOKEN", "")
     if not address or not token:
@@ -143,7 +143,7 @@ class _told:  # noqa: N801 - reads as a word in a with statement
 
 
 def _secret_names(resource: Resource) -> set[str]:
-    return {attribute.terraform for attribute in resource.attributes() if attribute.field.secret}
+    return {attribute.terraform for attribute in resource.attributes() if attribute.write_only}
 
 
 def plan(resource: Resource, prior: Flat | None, config: Flat) -> Planned:
@@ -153,12 +153,20 @@ def plan(resource: Resource, prior: Flat | None, config: Flat) -> Planned:
         planned[resource.mount] = _mount_default(resource, config)
     if resource.has_id:
         planned["id"] = prior["id"] if prior else UNKNOWN
-    for attribute in resource.variant(lambda one: config[one.terraform]).attributes():
+    variant = resource.variant(lambda one: config[one.terraform])
+    config = {**config, **_told_by(variant, config)} if resource.variants else config
+    for attribute in variant.attributes():
         planned[attribute.terraform] = _planned(attribute, prior, config)
-        if attribute.field.secret:
+        if attribute.write_only:
             planned[attribute.version] = config[attribute.version]
     replaced = tuple(_replaced(resource, prior, planned)) if prior else ()
     return Planned(nest(resource, planned), replaced)
+
+
+def _told_by(variant: Resource, config: Flat) -> Flat:
+    """What a configuration leaves to the server, and the variant fixes."""
+    left = {one.terraform for one in variant.attributes() if one.field.computed and config[one.terraform] is None}
+    return {name: value for name, value in variant.constants.items() if name in left}
 
 
 def _mount_default(resource: Resource, config: Flat) -> Json:
@@ -169,7 +177,7 @@ def _mount_default(resource: Resource, config: Flat) -> Json:
 def _planned(attribute: Attribute, prior: Flat | None, config: Flat) -> Json:
     field, name = attribute.field, attribute.terraform
     before = prior[name] if prior else None
-    if field.secret or field.unversioned:
+    if attribute.write_only or field.unversioned:
         return None
     if field.output:
         return before if prior else UNKNOWN

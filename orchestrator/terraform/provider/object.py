@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.model import Json, Resource, Write, alike, get, held, put
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Diagnosed
-from orchestrator.terraform.provider.state import Flat, nest, nothing, same, steps
+from orchestrator.terraform.provider.state import Flat, nest, nothing, same, steps, within
 from orchestrator.terraform.provider.values import UNKNOWN
 
 if TYPE_CHECKING:
@@ -66,11 +66,12 @@ class LiveObject:
         return held(self.resource, answer, self._path(self.resource.within))
 
     def _merged(self, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Flat:
-        flat = dict(self.flat)
+        variant = self._variant(document)
+        flat = within(self.resource, variant, self.flat)
         name = self.resource.name
         if name and flat[name] is None:  # imported by an id that the server made
             flat[name] = document.get(name)
-        for attribute in self._variant(document).attributes():
+        for attribute in variant.attributes():
             flat[attribute.terraform] = _seen(attribute, flat[attribute.terraform], document, reply)
         if self.resource.has_id and not (isinstance(flat["id"], str) and flat["id"]):
             made_up = {"made_up": str(uuid.uuid4()), "address": self.api.address}
@@ -78,8 +79,10 @@ class LiveObject:
         return flat
 
     def _variant(self, document: Mapping[str, Json]) -> Resource:
-        """Which of its type's variants it is, by what Terraform knows, else by what the server holds."""
-        return self.resource.variant(lambda one: self.flat[one.terraform] or get(document, one.api))
+        """Which of its type's variants it is, by what the server holds, else by what Terraform knows."""
+        return self.resource.variant(
+            lambda one: get(document, one.api) if one.field.readable else None, lambda one: self.flat[one.terraform]
+        )
 
     @property
     def _item(self) -> Json:
@@ -131,7 +134,7 @@ class LiveObject:
         for attribute in self._carried(write):
             value, moved = self._value(attribute, before, secrets)
             changed = changed or moved
-            if value is None or value is UNKNOWN:
+            if value is None or value is UNKNOWN or (attribute.field.apart and not moved):
                 continue
             sent = attribute.shape.send(value)
             if attribute.field.whole:
@@ -149,7 +152,7 @@ class LiveObject:
     def _value(self, attribute: Attribute, before: Flat | None, secrets: Flat) -> tuple[Json, bool]:
         """What to send of a setting, and whether it is news to the server; nothing set is sent as its zero."""
         name, shape = attribute.terraform, attribute.shape
-        if attribute.field.secret:
+        if attribute.write_only:
             due = before is None or before[attribute.version] != self.flat[attribute.version]
             resent = attribute.field.resent
             value = secrets.get(name) if due or resent else None
@@ -216,7 +219,7 @@ def _patch(before: Json, after: Json) -> Json:
 def _seen(attribute: Attribute, known: Json, document: Mapping[str, Json], reply: Mapping[str, Json]) -> Json:
     """An attribute after a read: the known form where it means the same, else the server's, else what stood there."""
     field, shape = attribute.field, attribute.shape
-    if field.secret or field.unversioned:
+    if attribute.write_only or field.unversioned:
         return None
     if field.whole:
         return _seen_whole(attribute, known, document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator.terraform.provider.contract import Attribute, Block, NestedBlock, ResourceSchema
@@ -28,7 +29,8 @@ def resource_schema(resource: model.Resource) -> ResourceSchema:
     for attribute in resource.attributes():
         group, _, name = attribute.terraform.rpartition(".")
         if attribute.shape.element:
-            blocks.append(NestedBlock(name, _element(attribute.shape), "set", max_items=attribute.shape.most))
+            block = _element(attribute.shape.element, attribute.shape.filled)
+            blocks.append(NestedBlock(name, block, "set", max_items=attribute.shape.most))
         else:
             grouped[group].extend(_attributes(attribute, name))
     top = [*_identity(resource), *grouped.pop("", [])]
@@ -58,19 +60,23 @@ def _identity(resource: model.Resource) -> Iterator[Attribute]:
         yield Attribute(resource.name, "string", required=given, optional=not given, computed=not given)
 
 
-def _element(shape: model.Shape) -> Block:
-    return Block(
-        tuple(
-            Attribute(
-                name,
-                cty,
-                required=must,
-                optional=not must and not shape.filled.get(name, False),
-                computed=name in shape.filled,
-            )
-            for name, (cty, must) in (shape.element or {}).items()
+def _element(element: model.Element, filled: Mapping[str, bool]) -> Block:
+    attributes = [
+        Attribute(
+            name,
+            cty,
+            required=must,
+            optional=not must and not filled.get(name, False),
+            computed=name in filled,
         )
-    )
+        for name, (cty, must) in _plain(element)
+    ]
+    nested = [NestedBlock(name, _element(one, {}), "set") for name, one in element.items() if isinstance(one, Mapping)]
+    return Block(tuple(attributes), tuple(nested))
+
+
+def _plain(element: model.Element) -> Iterator[tuple[str, tuple[model.Json, bool]]]:
+    return ((name, one) for name, one in element.items() if isinstance(one, tuple))
 
 
 def _attributes(attribute: model.Attribute, name: str) -> Iterator[Attribute]:
@@ -83,7 +89,7 @@ def _attributes(attribute: model.Attribute, name: str) -> Iterator[Attribute]:
         optional=given and not field.required,
         computed=field.output or field.computed,
         sensitive=field.sensitive,
-        write_only=field.secret or field.unversioned,
+        write_only=attribute.write_only or field.unversioned,
     )
-    if field.secret:
+    if attribute.write_only:
         yield Attribute(f"{name}_version", "number", required=field.required, optional=not field.required)

@@ -24,7 +24,7 @@ def flatten(resource: Resource, state: Mapping[str, Json] | None) -> Flat:
         group, _, leaf = attribute.terraform.rpartition(".")
         holder = _first((state or {}).get(group)) if group else (state or {})
         flat[attribute.terraform] = UNKNOWN if holder is UNKNOWN else holder.get(leaf)
-        if attribute.field.secret:
+        if attribute.write_only:
             flat[attribute.version] = UNKNOWN if holder is UNKNOWN else holder.get(f"{leaf}_version")
     return flat
 
@@ -44,6 +44,12 @@ def nest(resource: Resource, flat: Flat) -> dict[str, Json]:
     return state
 
 
+def within(resource: Resource, variant: Resource, flat: Flat) -> Flat:
+    """The state without what belongs to other variants of its type."""
+    own = {*_top(resource), *_paths(variant)}
+    return {name: value if name in own else None for name, value in flat.items()}
+
+
 def _group(way: str, members: dict[str, Json]) -> Json:
     if any(value is not None and value is not UNKNOWN for value in members.values()):
         return [members]
@@ -56,7 +62,7 @@ def _paths(resource: Resource) -> list[str]:
     return [
         path
         for attribute in resource.attributes()
-        for path in ([attribute.terraform, attribute.version] if attribute.field.secret else [attribute.terraform])
+        for path in ([attribute.terraform, attribute.version] if attribute.write_only else [attribute.terraform])
     ]
 
 
