@@ -175,7 +175,7 @@ class Field:
     computed: bool = False
     output: bool = False
     sent: str = ""  # what a request calls it, where an answer calls it otherwise
-    lasting: bool = False  # once true, the server never takes it back
+    lasting: bool = False  # once said, the server never takes it back
     secret: bool = False
     sensitive: bool = False
     readable: bool = True
@@ -186,8 +186,12 @@ class Field:
     besides: tuple[str, ...] = ()  # what it may hold though nobody declares it: the server's own
     by: str = ""  # the attribute of what it names that Terraform and the API take in place of the name: an id
     only: Mapping[str, Json] = field(default_factory=dict)  # has a default only beside these values of other settings
+    otherwise: Json = None  # its default beside other values than those
+    by_name: Callable[[str], Json] | None = None  # makes its default of the object's own name
+    file: bool = False  # may be written as `file:PATH`, whose text it takes; it is no secret
     limit: Limit | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
+    lacking: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # values of it that some servers lack
 
 
 Fields = Mapping[str, Field]
@@ -219,13 +223,17 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Write:
-    """One request of a create or an update: the path, and which settings (by API key) it carries; none: all."""
+    """One request of a create or an update: the path, and which settings (by API key) it carries; none: all.
+
+    The texts of `data` are templates too.
+    """
 
     path: str
     keys: tuple[str, ...] = ()
     on: tuple[str, ...] = ("create", "update")
     method: str = "POST"
     always: bool = False  # sent even when it carries nothing
+    follows: bool = False  # sent after another that was, to put it into effect: it carries `data` alone
     data: Mapping[str, Json] = field(default_factory=dict)  # what it carries besides, always the same
 
 
@@ -267,6 +275,7 @@ class Resource:
     delete: Write | None = None
     leases: str = ""  # what it gave out is revoked before it goes: the leases' prefix
     encloses: str = ""  # the namespace that goes with it, and everything inside
+    loses: str = ""  # what is lost for good with it, in words
     guard: str = ""  # the flag without which the server deletes none
     kept: bool = False  # destroying it sends nothing: its mount takes it along, or its defaults stay
     gone: tuple[str, ...] = ()  # words by which the server says 400 for "there is none"
@@ -276,6 +285,7 @@ class Resource:
     unless: Mapping[str, str] = field(default_factory=dict)  # "read" or "delete": the flag that leaves it out
     groups: Mapping[str, str] = field(default_factory=dict)  # dotted names' parents: "block" or "attribute"
     variants: tuple[Resource, ...] = ()  # the resources of one type, each told by its constants, that this one unites
+    through: Resource | None = None  # the one that writes it: its settings become the first field there, one document
 
     def attributes(self) -> Iterator[Attribute]:
         for yaml, one in self.fields.items():
@@ -308,6 +318,16 @@ class Part:
     links: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     mount: str = ""  # the YAML setting that names another mount to stand on
     when: str = ""  # the YAML setting without which there is none
+    block: str = "this"  # the Terraform block it stands in
+
+
+@dataclass(frozen=True)
+class Waits:
+    """What a person has to do outside, with an output of its first part, till one of `until` is written."""
+
+    until: tuple[str, ...]
+    output: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -321,6 +341,10 @@ class Object:
     list: str = ""  # where the server lists them, for what is not declared
     ignore: frozenset[str] = frozenset()  # names the server makes by itself; `*` stands for anything
     one_of: tuple[tuple[str, ...], ...] = ()  # settings of which only one may be written
+    needs: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # what the mount must say: a key, and words in it
+    waits: Waits | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
     lower: bool = False  # the server lower-cases their names
     nested: bool = False  # a name may be a path, whose parents are namespaces that must stand first
@@ -346,6 +370,7 @@ class Kind:
     engine: str = ""  # the server's name of the type, where it differs
     options: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    one_of: tuple[tuple[str, ...], ...] = ()  # keys of objects of which only one may be written
     absent: Mapping[str, str] = field(default_factory=dict)
     root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`
@@ -353,6 +378,11 @@ class Kind:
     @property
     def type(self) -> str:
         return self.engine or self.name
+
+    @property
+    def id(self) -> str:
+        """Its name among all families: an auth method and a secrets engine may be called the same."""
+        return f"{self.family}/{self.name}"
 
     @property
     def is_one(self) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Json
     from orchestrator.terraform.plan import Change, Setting
     from orchestrator.terraform.stream import Event
+    from orchestrator.terraform.waiting import Waiting
 
 _SIGNS = {"create": "+", "update": "~", "destroy": "-", "replace": "±", "adopt": "⇐", "forget": "∅"}
 _COLOURS = {"+": "green", "~": "yellow", "-": "red", "±": "red", "⇐": "cyan", "∅": "red"}
@@ -57,8 +58,13 @@ def plan_document(report: PlanReport) -> dict[str, Json]:
         "provider": report.provider,
         "changes": [_change_document(change) for change in report.changes],
         "left_as_it_stands": list(report.left),
+        "waiting": _waiting_document(report.waiting),
         "warnings": list(report.warnings),
     }
+
+
+def _waiting_document(waiting: Sequence[Waiting]) -> list[dict[str, Json]]:
+    return [{"object": one.title, "what": one.what, "text": one.text} for one in waiting]
 
 
 def _change_document(change: Change) -> dict[str, Json]:
@@ -69,6 +75,7 @@ def _change_document(change: Change) -> dict[str, Json]:
 def apply_document(report: ApplyReport) -> dict[str, Json]:
     return {
         **plan_document(report.plan),
+        "waiting": _waiting_document(report.waiting),
         "seconds": round(report.seconds, 3),
         "still_pending": [_change_document(change) for change in report.pending],
         "proofs": [{**vars(proof), "seconds": round(proof.seconds, 3)} for proof in report.proofs],
@@ -96,6 +103,18 @@ def show_plan(report: PlanReport) -> None:
     for title in report.left:
         console.print(f"  = {title}: lives already and cannot come under Terraform; left as it stands")
     console.print(_counted(report.changes))
+
+
+def show_planned(report: PlanReport) -> None:
+    show_plan(report)
+    show_waiting(report.waiting)
+
+
+def show_waiting(waiting: Sequence[Waiting]) -> None:
+    """What somebody outside has to do, with the text to hand on."""
+    for one in waiting:
+        out().print(f"{one.title} waits: {one.what}", style="yellow")
+        out().print(one.text.strip())
 
 
 def engine(report: PlanReport) -> None:
@@ -160,6 +179,7 @@ def show_apply(report: ApplyReport) -> None:
             _show_change(console, change)
     elif report.plan.changes:
         console.print(f"applied in {report.seconds:.1f} s; a second plan finds no changes", style="green")
+    show_waiting(report.waiting)
     if report.proofs:
         _show_proofs(console, report.proofs)
 

@@ -19,6 +19,7 @@ from orchestrator.live.standing import standing
 from orchestrator.terraform import gate, run
 from orchestrator.terraform import workspace as folders
 from orchestrator.terraform.plan import changes, managed
+from orchestrator.terraform.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.terraform.plan import Change
     from orchestrator.terraform.run import Workspace
     from orchestrator.terraform.stream import Progress
+    from orchestrator.terraform.waiting import Waiting
 
 PLAN = "strongroom.tfplan"
 
@@ -46,6 +48,7 @@ class PlanReport:
     managed: int
     left: tuple[str, ...]
     warnings: tuple[str, ...]
+    waiting: tuple[Waiting, ...]
 
     @property
     def code(self) -> int:
@@ -60,6 +63,7 @@ class ApplyReport:
     seconds: float
     pending: tuple[Change, ...]
     proofs: tuple[Proof, ...]
+    waiting: tuple[Waiting, ...]
 
     @property
     def code(self) -> int:
@@ -103,13 +107,15 @@ def apply(
         refusals = list(gate.refusals(report.changes, report.managed, asked.destroy, enclosed, many=asked.many))
         if refusals:
             raise Refused("\n".join(refusals))
-        pending: tuple[Change, ...] = ()
+        after = report
         if report.changes:
             asked.agree()
             _revoke(context, report.changes)
             run.apply(workspace, workspace.folder / PLAN, progress)
-            pending = _planned(context, progress)[0].changes
-        return ApplyReport(report, time.monotonic() - started, pending, _proofs(context) if asked.verify else ())
+            after = _planned(context, progress)[0]
+        pending = after.changes if report.changes else ()
+        proofs = _proofs(context) if asked.verify else ()
+        return ApplyReport(report, time.monotonic() - started, pending, proofs, after.waiting)
 
 
 def _proofs(context: Context) -> tuple[Proof, ...]:
@@ -166,7 +172,12 @@ def _report(context: Context, workspace: Workspace, provider: str, left: tuple[s
         managed=managed(document),
         left=left,
         warnings=context.session.warnings,
+        waiting=tuple(waiting(context.instances, run.state(workspace))) if _waits(context) else (),
     )
+
+
+def _waits(context: Context) -> bool:
+    return any(one.declaration.waits for one in context.instances)
 
 
 def _save(report: PlanReport, workspace: Workspace, out: Path) -> None:

@@ -73,9 +73,9 @@ def check_secrets(found: Sequence[Entry], said: Node) -> Iterator[Problem]:
 
 
 def check_choices(found: Sequence[Entry]) -> Iterator[Problem]:
-    """Settings of which only one may be written."""
+    """Settings of an object, and objects of a mount, of which only one may be written."""
     for entry in found:
-        for names in entry.object.one_of if entry.object else ():
+        for names in entry.object.one_of if entry.object else entry.kind.one_of:
             given = [node for name in names if (node := entry.node.get(name)) is not None]
             if len(given) > 1:
                 written = " and ".join(names)
@@ -84,13 +84,13 @@ def check_choices(found: Sequence[Entry]) -> Iterator[Problem]:
 
 def check_place(found: Sequence[Entry], namespace: str) -> Iterator[Problem]:
     """What only the root namespace has, and a nested object whose parents nobody declares."""
-    names = {(one.kind.name, one.name) for one in found}
+    names = {(one.kind.id, one.name) for one in found}
     for entry in found:
         if entry.kind.root and namespace:
             told = "the server has one of it, in the root namespace; move it to the environment of that"
             yield problem(entry.where, f"{entry.title}: {told}")
         parent = entry.name.rpartition("/")[0]
-        if entry.object and entry.object.nested and parent and (entry.kind.name, parent) not in names:
+        if entry.object and entry.object.nested and parent and (entry.kind.id, parent) not in names:
             yield problem(entry.where, f"{entry.title}: there is no {entry.kind.name}/{parent}; declare it too")
 
 
@@ -102,7 +102,8 @@ def check_server(found: Sequence[Entry], cluster: Cluster) -> Iterator[Problem]:
         if reason := lacks({**of_object, **of_kind}, cluster):
             yield problem(entry.where, f"{entry.title}: {reason}")
         for name, field, node in entry.given():
-            if reason := lacks(field.absent, cluster):
+            of_value = field.lacking.get(node.value, {}) if isinstance(node.value, str) else {}
+            if reason := lacks({**field.absent, **of_value}, cluster):
                 yield problem(node.where, f"{entry.title}/{name.replace('.', '/')}: {reason}")
 
 

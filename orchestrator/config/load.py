@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.config import clusters, placeholders, policies, tree
+from orchestrator.config import clusters, files, placeholders, policies, tree
+from orchestrator.config.beside import check_below, check_needs
 from orchestrator.config.checks import check_choices, check_paths, check_place, check_secrets, check_server
 from orchestrator.config.entries import entries, kind_of
 from orchestrator.config.references import check_references
@@ -52,10 +53,12 @@ def _environment(
     _validate(node, problems, filled=environ is not None)
     named = node.at(["cluster"])
     cluster = clusters.load(root, named, environ, problems) if named else None
-    found = list(entries(node))
+    found = [files.fill(root, one, problems) for one in entries(node)]
     problems += check_paths(found)
     problems += check_secrets(found, said)
     problems += check_choices(found)
+    problems += check_needs(found)
+    problems += check_below(found)
     problems += check_place(found, _text(node.at(["namespace"])))
     problems += check_references(found, [one.name for one in declared])
     problems += _check_head(root, name, said, cluster)

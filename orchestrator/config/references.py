@@ -54,7 +54,7 @@ class Known:
         found: dict[str, Entry] = {}
         for kind, one in named(entry.kind, field.names) if _objects(field) else ():
             mount = entry.mount if kind is entry.kind else ""
-            found |= self.objects.get((kind.name, mount, one.key), {})
+            found |= self.objects.get((kind.id, mount, one.key), {})
         return found
 
 
@@ -75,9 +75,9 @@ def _known(found: Sequence[Entry], policies: Iterable[str]) -> Known:
         if one.object is None:
             mounts.setdefault((one.kind.family, one.kind.name), []).append(one.mount)
         else:
-            objects.setdefault((one.kind.name, one.mount, one.object.key), {})[one.name] = one
+            objects.setdefault((one.kind.id, one.mount, one.object.key), {})[one.name] = one
         for key, use in _uses(one):
-            uses.setdefault((one.kind.name, one.mount, key, use.node.value), []).append(use)
+            uses.setdefault((one.kind.id, one.mount, key, use.node.value), []).append(use)
     return Known(frozenset((*_BUILT_IN, *policies)), mounts, objects, uses)
 
 
@@ -151,14 +151,14 @@ def _check_list(entry: Entry, name: str, field: Field, known: Known) -> Iterator
     node = entry.node.get(name)
     listed = {text.value: text for text in node.texts()} if node else {}
     title, keys = f"{entry.title}/{name}", _siblings(field)
-    beside = known.objects.get((entry.kind.name, entry.mount, key), {})
-    for use in known.uses.get((entry.kind.name, entry.mount, key, entry.name), ()):
+    beside = known.objects.get((entry.kind.id, entry.mount, key), {})
+    for use in known.uses.get((entry.kind.id, entry.mount, key, entry.name), ()):
         mine = use.entry.object and use.entry.object.key in keys
         if mine and not listed.keys() & {use.entry.name, _EVERYTHING}:
             where = entry.node.keys.get(name, entry.where)
             yield problem(use.node.where, f"{use}: {title} at {where} does not list {use.entry.name!r}; add it there")
     for text in listed.values():
-        same = [known.objects.get((entry.kind.name, entry.mount, other), {}).get(text.value) for other in keys]
+        same = [known.objects.get((entry.kind.id, entry.mount, other), {}).get(text.value) for other in keys]
         uses = [use for one in same if one for back, use in _uses(one) if back == key]
         if uses and all(use.node.value != entry.name and use.node.value in beside for use in uses):
             there = f"{uses[0]} at {uses[0].node.where} names {uses[0].node.value!r} instead"

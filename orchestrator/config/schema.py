@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.catalog import FAMILIES, SYSTEM
 from orchestrator.config.clusters import CLUSTER
+from orchestrator.config.files import pattern
 from orchestrator.config.words import A_REFERENCE, MAP_OF_SETTINGS, MAP_TO_SETTINGS, SECRET, closed
 from orchestrator.model import HCL, Field, Json, Kind, Object
 
@@ -46,6 +47,8 @@ def _field(one: Field) -> Schema:
     if one.secret:
         return {**SECRET, "description": A_REFERENCE}
     schema = {**one.shape.schema, "description": one.shape.expected}
+    if one.file:
+        schema |= {"pattern": pattern(schema), "description": f"{one.shape.expected}, or file:PATH"}
     return {**schema, "writeOnly": True} if one.sensitive else schema
 
 

@@ -90,7 +90,7 @@ class Names:
 
     def told(self, kind: Kind, field: Field, value: Json) -> Json:
         """The value with each id that belongs to a declared object as that object's name."""
-        key = (kind.name, field.names, field.by)
+        key = (kind.id, field.names, field.by)
         if key not in self._known:
             self._known[key] = dict(self._pairs(kind, field))
         known = self._known[key]

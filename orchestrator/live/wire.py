@@ -50,7 +50,7 @@ class Wire:
     session: requests.Session = field(repr=False)
 
     def read(self, path: str, gone: tuple[str, ...] = ()) -> Mapping[str, Json] | None:
-        reply = self._patiently("GET", path, _is_transient)
+        reply = self._patiently("GET", path, lambda reply: not _is_absent(reply, gone) and _is_transient(reply))
         return None if _is_absent(reply, gone) else self._answer("GET", path, reply).data
 
     def list(self, path: str) -> tuple[str, ...]:
@@ -190,10 +190,10 @@ def _words(reply: Response) -> str:
 
 
 def _is_absent(reply: Response, gone: tuple[str, ...] = ()) -> bool:
-    words = _words(reply) if reply.status_code in {400, 404} else ""
+    words = _words(reply) if reply.status_code in {400, 404, 500} else ""
     if reply.status_code == requests.codes.not_found:
         return NO_NAMESPACE not in words and NO_SUCH_ENDPOINT not in words
-    return reply.status_code == requests.codes.bad_request and any(word in words for word in gone)
+    return any(word in words for word in gone)
 
 
 def _is_transient(reply: Response) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from orchestrator.model import Attribute, Json, Resource
+
+    _Sort = tuple[str, str, frozenset[tuple[str, str]]]
 
 UNKNOWN_YET = "(known after apply)"
 HIDDEN = "(secret)"
@@ -47,6 +51,7 @@ class Change:
     leases: str = ""  # the prefix of what it gave out, when it goes
     guard: str = ""  # the flag that keeps the server from deleting it
     encloses: str = ""  # the namespace that goes with it
+    loses: str = ""  # what is lost for good with it
 
     @property
     def destroys(self) -> bool:
@@ -72,18 +77,31 @@ def _changes(plan: Mapping[str, Json]) -> Iterator[Change]:
             action = "adopt"
         if action:
             settings = tuple(_settings(one, names))
+            action = "replace" if action == "update" and _made_anew(one, settings) else action
             yield Change(title(one), action, one["address"], settings, *_farewell(one, action))
 
 
-def _farewell(one: Mapping[str, Json], action: str) -> tuple[str, str, str]:
-    """For what goes: the prefix of its leases, the flag by which the server would refuse, the namespace it encloses."""
+def _made_anew(one: Mapping[str, Json], settings: tuple[Setting, ...]) -> bool:
+    """Whether the server makes a new object of what Terraform calls an update: the document of one that is carried."""
+    place = _PLACES.get(_variant(one))
+    carried = place.resource if place and place.resource.through else None
+    fixed = {name for name, field in carried.fields.items() if field.replace} if carried else set()
+    return any(setting.name in fixed for setting in settings)
+
+
+def _farewell(one: Mapping[str, Json], action: str) -> tuple[str, str, str, str]:
+    """For what goes: the prefix of its leases, the flag by which the server would refuse, the namespace it encloses,
+    and what is lost with it.
+    """
     resource, before = RESOURCES.get(one["type"]), one["change"]["before"]
     if resource is None or before is None or action not in ("destroy", "replace"):
-        return "", "", ""
+        return "", "", "", ""
     guarded = bool(resource.guard) and not before.get(resource.guard)
     guard = resource.guard if guarded else ""
     encloses = resource.encloses.format_map(before)
-    return resource.leases.format_map(before), guard, encloses and one["index"]
+    place = _PLACES.get(_variant(one))
+    loses = place.resource.loses if place else ""
+    return resource.leases.format_map(before), guard, encloses and one["index"], loses
 
 
 def _name(one: Mapping[str, Json]) -> str:
@@ -105,11 +123,12 @@ def title(one: Mapping[str, Json]) -> str:
     return "/".join(part for part in (place.family, mount, place.key, name) if part)
 
 
-def _variant(one: Mapping[str, Json]) -> tuple[str, frozenset[tuple[str, str]]]:
-    """A resource's type, and by which constants it is told from others of that type."""
-    resource = RESOURCES.get(one["type"])
+def _variant(one: Mapping[str, Json]) -> _Sort:
+    """A resource's type and block, and by which constants it is told from others of that type."""
+    resource, block = RESOURCES.get(one["type"]), re.sub(r"_\d+$", "", one.get("name", "this"))
     state = one.get("change", {}).get("after") or one.get("change", {}).get("before") or {}
-    return _told_by(resource.variant(_values(resource, state))) if resource else (one["type"], frozenset())
+    told = _told_by(resource.variant(_values(resource, state))) if resource else frozenset()
+    return one["type"], block, told
 
 
 def _values(resource: Resource, state: Mapping[str, Json]) -> Callable[[Attribute], Json]:
@@ -117,27 +136,31 @@ def _values(resource: Resource, state: Mapping[str, Json]) -> Callable[[Attribut
     return lambda attribute: flat[attribute.terraform]
 
 
-def _told_by(resource: Resource) -> tuple[str, frozenset[tuple[str, str]]]:
+def _told_by(resource: Resource) -> frozenset[tuple[str, str]]:
     several = RESOURCES[resource.type].variants
-    return resource.type, frozenset((name, str(value)) for name, value in resource.constants.items() if several)
+    return frozenset((name, str(value)) for name, value in resource.constants.items() if several)
 
 
 @dataclass(frozen=True)
 class _Place:
+    resource: Resource
     family: str
     system: bool
     key: str = ""
     named: bool = False
 
 
-def _places() -> Iterator[tuple[tuple[str, frozenset[tuple[str, str]]], _Place]]:
+def _places() -> Iterator[tuple[_Sort, _Place]]:
     for kind in CATALOG.values():
         if kind.mount:
-            yield _told_by(kind.mount), _Place(kind.family_path, system=False)
+            sort = (kind.mount.type, "this", _told_by(kind.mount))
+            yield sort, _Place(kind.mount, kind.family_path, system=False)
         for one in kind.objects:
             key = "" if one.key == kind.name else one.key
             for part in one.parts:
-                yield _told_by(part.resource), _Place(kind.family_path, kind.family == "system", key, not one.single)
+                resource = part.resource
+                sort = (resource.type, part.block, _told_by(resource.through or resource))
+                yield sort, _Place(resource, kind.family_path, kind.family == "system", key, not one.single)
 
 
 _PLACES = dict(_places())
@@ -172,6 +195,10 @@ def _settings(one: Mapping[str, Json], names: _Names) -> Iterator[Setting]:
     change = one["change"]
     if union is None or change["after"] is None:
         return
+    place = _PLACES.get(_variant(one))
+    if place and place.resource.through:
+        yield from _carried(place.resource, place.resource.through, change)
+        return
     resource = union.variant(_values(union, change["after"]))
     before, after = flatten(resource, change["before"]), flatten(resource, change["after"])
     unknown = flatten(resource, _marks(change.get("after_unknown")))
@@ -180,6 +207,16 @@ def _settings(one: Mapping[str, Json], names: _Names) -> Iterator[Setting]:
             continue
         for found in _setting(attribute, before, after, unknown):
             yield replace(found, before=names.told(attribute, found.before), after=names.told(attribute, found.after))
+
+
+def _carried(resource: Resource, through: Resource, change: Mapping[str, Json]) -> Iterator[Setting]:
+    """What changes in an object that another resource carries as one document."""
+    whole = next(one.terraform for one in through.attributes() if one.field.whole)
+    before, after = (json.loads((change[side] or {}).get(whole) or "{}") for side in ("before", "after"))
+    for attribute in resource.attributes():
+        old, new = before.get(attribute.key), after.get(attribute.key)
+        if not (same(attribute.shape, old, new) or _silent(attribute, old, new)):
+            yield Setting(attribute.yaml, _told(attribute, old), _told(attribute, new))
 
 
 def _marks(value: Json) -> Mapping[str, Json]:
@@ -198,7 +235,7 @@ def _setting(
         if not field.computed:
             yield Setting(attribute.yaml, _told(attribute, before[name]), UNKNOWN_YET)
     elif not (same(attribute.shape, before[name], after[name]) or _silent(attribute, before[name], after[name])):
-        refused = field.lasting and before[name] is True
+        refused = field.lasting and not nothing(attribute.shape, before[name]) and nothing(attribute.shape, after[name])
         yield Setting(attribute.yaml, _told(attribute, before[name]), _told(attribute, after[name]), refused)
 
 

@@ -37,7 +37,7 @@ def _mounts(environment: Environment, server: Server, resolve: Callable[[str], s
     """The declarations by mount; those that stand beside all mounts by kind."""
     groups: dict[tuple[str, str], list[Declaration]] = {}
     for declaration in environment.declarations:
-        groups.setdefault((declaration.kind.name, declaration.mount), []).append(declaration)
+        groups.setdefault((declaration.kind.id, declaration.mount), []).append(declaration)
     for (_, name), declarations in groups.items():
         yield Mount(declarations[0].kind, name, tuple(declarations), server, resolve)
 
