@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from orchestrator.catalog import CATALOG
+from orchestrator.catalog import SECRETS
 from tests.support import REPOSITORY, everything, postgres, project
 
 if TYPE_CHECKING:
@@ -478,7 +478,7 @@ def test_an_authority_that_was_deleted_by_hand_is_made_again(shop: Project, lost
 
 def test_a_database_goes_with_the_accounts_it_gave_out(shop: Project) -> None:
     path = f"{mount(shop, 'secrets', 'kv-v2')}-db"
-    database = copy.deepcopy(CATALOG["database"].example)
+    database = copy.deepcopy(SECRETS["database"].example)
     database = {key: value for key, value in database.items() if key != "static_roles"}
     database["postgresql"]["orders"] |= {"allowed_roles": ["orders-read"], "root_rotation_statements": ["SELECT 1"]}
     declared(shop, "secrets", {path: database}).applied()

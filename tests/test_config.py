@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -64,7 +65,7 @@ def fixture_write(tmp_path: Path) -> Callable[[str | bytes], Path]:
 
 
 def environment(**sections: Json) -> str:
-    return json.dumps({"environment": "case", "cluster": "local", **sections})
+    return json.dumps({"environment": "case", "cluster": "local"} | sections)
 
 
 def refused(root: Path, environ: dict[str, str] | None = None) -> str:
@@ -198,7 +199,7 @@ def test_a_cluster_that_is_not_embedded_is_careful_by_default(tmp_path: Path) ->
     assert found.cluster == Cluster(
         name="enterprise",
         server="vault",
-        version="1.19.0+ent",
+        version="1.21.0+ent",
         edition="enterprise",
         ca_cert="tls/ca.pem",
         login=login,
@@ -226,17 +227,37 @@ def test_what_a_server_lacks(condition: str, server: str, version: str, edition:
     assert bool(lacks({condition: "why"}, cluster)) == lacking
 
 
+def on(kind: Kind, **sections: Json) -> str:
+    """An environment on a cluster whose server has the kind."""
+    lacking = lacks(kind.absent, Cluster("local", "openbao", "2.7.2"))
+    return environment(**sections, cluster="enterprise" if lacking else "local")
+
+
 def example(kind: Kind) -> str:
     if kind.family == "system":
-        return environment(**{kind.name: kind.example})
-    return environment(**{kind.family: {"mount/of": kind.example}})
+        return on(kind, **{kind.name: kind.example})
+    return on(kind, **{kind.family: {"mount/of": kind.example}})
 
 
-@pytest.mark.parametrize("kind", [*MOUNTED, *sections().values()], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [*MOUNTED, *sections().values()], ids=lambda kind: kind.id)
 def test_every_example_is_valid(kind: Kind, write: Callable[[str], Path]) -> None:
     found = load(write(example(kind)), "case", None)
 
     assert {kind.name} == {one.kind.name for one in found.declarations if one.kind.name != "policies"}
+
+
+def test_the_yaml_of_the_documentation_is_valid(write: Callable[[str], Path]) -> None:
+    blocks = re.findall(r"^ *```yaml\n(.*?)```", (ROOT / "docs/pki.md").read_text(), re.DOTALL | re.MULTILINE)
+    chain, by_hand, *settings = blocks
+    head = "environment: case\ncluster: local\n"
+    mount = "secrets:\n  pki:\n    type: pki\n    roles: {web: {}}\n"
+    root = write(f"{head}{mount}    {by_hand.strip()}\n{''.join(settings)}")
+    (root / "ca").mkdir()
+    (root / "ca/issuing.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    objects = {one.object.key for one in load(root, "case", None).declarations if one.object}
+
+    assert {"intermediate", "issuers", "default_issuer", "cluster", "acme"} <= objects
+    assert load(write(head + chain), "case", None).declarations
 
 
 def levels(kind: Kind) -> Iterator[tuple[str, ...]]:
@@ -254,7 +275,7 @@ def put(document: Json, path: tuple[str, ...], value: Json) -> None:
     document[path[-1]] = value
 
 
-@pytest.mark.parametrize("kind", MOUNTED, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", MOUNTED, ids=lambda kind: kind.id)
 def test_an_unknown_setting_is_refused_at_every_level(kind: Kind, write: Callable[[str], Path]) -> None:
     ways = set(levels(kind))
     mount = json.loads(json.dumps(kind.example))
@@ -280,7 +301,10 @@ def secret_fields() -> list[tuple[str, str, tuple[str, ...]]]:
         fields: dict[tuple[str, ...], dict[str, Field]] = {(): in_yaml(kind.mount.fields) if kind.mount else {}}
         fields |= {(one.key,) if one.single else (one.key, "any"): in_yaml(one.fields) for one in kind.objects}
         found += [
-            (kind.family, kind.name, (*way, name)) for way, of in fields.items() for name in of if of[name].secret
+            (kind.family, kind.name, (*way, *name.split(".")))
+            for way, of in fields.items()
+            for name in of
+            if of[name].secret
         ]
     return found
 
@@ -294,7 +318,7 @@ def test_a_literal_secret_is_refused_and_never_repeated(
 ) -> None:
     mount = json.loads(json.dumps(FAMILIES[family][kind].example))
     put(mount, way, literal)
-    message = refused(write(environment(**{family: {"m": mount}})), ENVIRON)
+    message = refused(write(on(FAMILIES[family][kind], **{family: {"m": mount}})), ENVIRON)
 
     assert f"{'/'.join((family, 'm', *way))}: {A_LITERAL}" in message
     assert CANARY not in message

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog.approle import APPROLE
 from orchestrator.catalog.database import DATABASE
 from orchestrator.catalog.jwt import JWT
+from orchestrator.catalog.kubernetes_secrets import KUBERNETES_SECRETS
 from orchestrator.catalog.kv import KV_V1, KV_V2
+from orchestrator.catalog.ldap_secrets import LDAP_SECRETS
 from orchestrator.catalog.pki import PKI
 from orchestrator.catalog.ssh import SSH
 from orchestrator.catalog.system import NAMESPACES, PASSTHROUGH, POLICIES
+from orchestrator.catalog.totp import TOTP
 from orchestrator.catalog.transit import TRANSIT
 from orchestrator.catalog.userpass import USERPASS
 
@@ -23,13 +26,17 @@ if TYPE_CHECKING:
 
 SYSTEM = {kind.name: kind for kind in (POLICIES, NAMESPACES, PASSTHROUGH)}
 AUTH = {kind.name: kind for kind in (APPROLE, JWT, USERPASS)}
-SECRETS = {kind.name: kind for kind in (DATABASE, KV_V1, KV_V2, PKI, SSH, TRANSIT)}
+SECRETS = {
+    kind.name: kind for kind in (DATABASE, KUBERNETES_SECRETS, KV_V1, KV_V2, LDAP_SECRETS, PKI, SSH, TOTP, TRANSIT)
+}
 FAMILIES = {"system": SYSTEM, "auth": AUTH, "secrets": SECRETS}
-CATALOG: dict[str, Kind] = {**SYSTEM, **AUTH, **SECRETS}
+CATALOG: dict[str, Kind] = {kind.id: kind for family in FAMILIES.values() for kind in family.values()}
 
 
 def resources(kind: Kind) -> list[Resource]:
-    return [*([kind.mount] if kind.mount else []), *(part.resource for one in kind.objects for part in one.parts)]
+    """The Terraform resources behind a kind."""
+    of_objects = (part.resource.through or part.resource for one in kind.objects for part in one.parts)
+    return [*([kind.mount] if kind.mount else []), *of_objects]
 
 
 def _united(type_name: str, several: Sequence[Resource]) -> Resource:
@@ -61,6 +68,6 @@ RESOURCES = _by_type()
 def named(kind: Kind, names: str) -> list[tuple[Kind, Object]]:
     """What a setting of a kind may name: `entities` of its own, or `identity/entities` of another kind."""
     other, _, own = names.rpartition("/")
-    holder = CATALOG[other] if other else kind
+    holder = SYSTEM[other] if other else kind
     keys = own.split(",")
     return [(holder, one) for one in holder.objects if one.key in keys]

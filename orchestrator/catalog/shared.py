@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from orchestrator.model import DURATION, FLAG, LIST, MAP, NUMBER, SECONDS, SET, TEXT, Field, Resource, Write, choice
+from orchestrator.model import (
+    DURATION,
+    FLAG,
+    LIST,
+    MAP,
+    NUMBER,
+    SECONDS,
+    SET,
+    TEXT,
+    Field,
+    Resource,
+    Write,
+    choice,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.model import Fields
 
 NO_ALIAS_METADATA = {"openbao": "OpenBao has no alias metadata; leave it out"}
 VISIBILITY = choice("", "hidden", "unauth")
@@ -81,6 +98,49 @@ SECRETS_MOUNT = Resource(
     ),
     gone=("No secret engine mount at", "no handler for route"),
 )
+
+
+def keys(fields: Fields) -> tuple[str, ...]:
+    """What a request calls these settings."""
+    return tuple(one.sent or (one.api or name).rpartition(".")[2] for name, one in fields.items())
+
+
+def secrets_engine(
+    type_: str,
+    engine: str,
+    config: Fields,
+    writes: tuple[Write, ...],
+    mount: str = "path",
+    *,
+    filled: bool = True,
+    gone: tuple[str, ...] = (),
+) -> Resource:
+    """A mount that one resource makes and configures; what it gives out ends after an hour unless more is said."""
+    here = f"{{{mount}}}"
+    fields = {name: one for name, one in SECRETS_MOUNT.fields.items() if name != "type"}
+    lease, longest = fields["default_lease_ttl"], fields["max_lease_ttl"]
+    made, *tuned = (replace(write, path=write.path.replace("{path}", here)) for write in SECRETS_MOUNT.writes)
+    return replace(
+        SECRETS_MOUNT,
+        type=type_,
+        path=f"sys/mounts/{here}",
+        mount=mount,
+        mount_default=engine,
+        id=here,
+        leases=here,
+        version=1,
+        fields={
+            **fields,
+            "default_lease_ttl": replace(lease, default=3600, official=0, computed=filled),
+            "max_lease_ttl": replace(longest, computed=filled),
+            "disable_remount": Field(FLAG, yaml=False, readable=False),
+            **config,
+        },
+        reads=(f"sys/mounts/{here}", *(write.path for write in writes)),
+        writes=(replace(made, always=True, data={"type": engine}), *tuned, *writes),
+        gone=(*SECRETS_MOUNT.gone, *gone),
+    )
+
 
 _TUNE = ("audit_non_hmac_request_keys", "audit_non_hmac_response_keys", "allowed_response_headers")
 
