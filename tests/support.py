@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+import os
+import re
 import shutil
+import socket
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from orchestrator.catalog import CATALOG
 from orchestrator.config.checks import lacks
@@ -14,6 +21,8 @@ from orchestrator.declared import Cluster
 from orchestrator.local import stack as local
 
 if TYPE_CHECKING:
+    import subprocess
+
     from orchestrator.local.stack import Stack
     from orchestrator.model import Object
 
@@ -39,7 +48,12 @@ def everything(prefix: str, running: Stack, *, without: frozenset[str] = frozens
         else:
             document.setdefault(kind.family, {})[f"{prefix}-{kind.name}"] = example
     issuing = {"common_name": "Example Issuing CA", "ttl": "8760h", "signed_by": f"{prefix}-pki"}
-    document["secrets"][f"{prefix}-issuing"] = {"type": "pki", "max_lease_ttl": "8760h", "intermediate": issuing}
+    document["secrets"][f"{prefix}-issuing"] = {
+        "type": "pki",
+        "max_lease_ttl": "8760h",
+        "intermediate": issuing,
+        "roles": {"web": {"allowed_domains": ["example.org"], "allow_subdomains": True}},
+    }
     return document
 
 
@@ -78,11 +92,46 @@ def project(
     (config / "environments" / f"{name}.yaml").write_text(json.dumps(declared))
     if not list((root / "policies").glob("*.hcl")):
         (root / "policies" / "payments-read.hcl").write_text(POLICY)
-    return environ(running)
+    return {**_referenced(declared), **environ(running)}
+
+
+def _referenced(declared: dict[str, Any]) -> dict[str, str]:
+    """A value for each variable that the YAML takes a secret from."""
+    names = re.findall(r'"env:(\w+)"', json.dumps(declared))
+    return {name: f"canary-{name.lower()}-7f3b" for name in names}
 
 
 def environ(running: Stack) -> dict[str, str]:
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", **local.environment(running), "ADA_PASSWORD": "canary-ada-7f3b"}
+
+
+def needs(program: str) -> str:
+    """The path of a program from outside; without it the test is skipped by the program's name, and fails in CI."""
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if path is None and os.environ.get("CI") == "true":
+        pytest.fail(f"{program} is not installed")
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of this machine that nobody listens on just now."""
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process of ours takes connections."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"{process.args!r} ended with {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{process.args!r} does not listen")
 
 
 def no_progress(_: object) -> None:
