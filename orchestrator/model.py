@@ -275,7 +275,7 @@ class Resource:
     delete: Write | None = None
     leases: str = ""  # what it gave out is revoked before it goes: the leases' prefix
     encloses: str = ""  # the namespace that goes with it, and everything inside
-    loses: str = ""  # what is lost for good with it, in words
+    loses: str = ""  # what is lost for good with it, as half a sentence
     guard: str = ""  # the flag without which the server deletes none
     kept: bool = False  # destroying it sends nothing: its mount takes it along, or its defaults stay
     gone: tuple[str, ...] = ()  # words by which the server says 400 for "there is none"

@@ -189,7 +189,9 @@ def test_an_issuer_that_leaves_the_yaml_goes_only_when_it_is_named(bench: Bench)
     declare(bench, root={**LONG, "root": ROOT, "issuers": {"root-2026": {}}}).apply()
     declare(bench, root={**LONG, "root": ROOT})
 
-    with pytest.raises(Refused, match="would be destroyed, and the issuer itself with it, not these settings alone"):
+    with pytest.raises(
+        Refused, match="would be destroyed, and the issuer itself goes with it, not these settings alone"
+    ):
         bench.apply()
 
 
@@ -199,5 +201,34 @@ def test_a_signed_intermediate_that_goes_is_said_to_be_revoked(bench: Bench) -> 
     del mounts["issuing"]["intermediate"]
     declare(bench, **mounts)
 
-    with pytest.raises(Refused, match="issuing/intermediate would be destroyed, and its certificate revoked"):
+    with pytest.raises(Refused, match="issuing/intermediate would be destroyed, and its certificate is revoked"):
+        bench.apply()
+
+
+def test_a_role_goes_from_plain_identifiers_to_full_ones_and_back(bench: Bench) -> None:
+    oid, name = "1.3.6.1.4.1.32473.1", f"{bench.mount}-root/roles/web"
+    full = [{"oid": oid, "cps": "https://pki.example.org/cps"}]
+    found = []
+    for settings in ({"policy_identifiers": [oid]}, {"policy_identifier": full}, {"policy_identifiers": [oid]}, {}):
+        declare(bench, root={**LONG, "root": ROOT, "roles": {"web": {**WEB["web"], **settings}}}).whole()
+        found.append((bench.api.read(name) or {})["policy_identifiers"])
+
+    assert found == [[oid], [f'{{"oid":"{oid}","cps":"https://pki.example.org/cps"}}'], [oid], []]
+
+
+@pytest.mark.parametrize(("key_type", "stands"), [("ec", {0}), ("rsa", {0, 256})])
+def test_signature_bits_go_back_to_what_fits_the_key(bench: Bench, key_type: str, stands: set[int]) -> None:
+    role = {**WEB["web"], "key_type": key_type}
+    declare(bench, root={**LONG, "root": ROOT, "roles": {"web": {**role, "signature_bits": 512}}}).whole()
+    declare(bench, root={**LONG, "root": ROOT, "roles": {"web": role}}).whole()
+
+    assert (bench.api.read(f"{bench.mount}-root/roles/web") or {})["signature_bits"] in stands
+
+
+def test_a_path_that_the_server_never_takes_back_is_refused(bench: Bench) -> None:
+    cluster = {"path": "https://vault.example.org/v1/pki", "aia_path": "http://pki.example.org"}
+    declare(bench, root={"cluster": cluster}).whole()
+    declare(bench, root={"cluster": {"path": cluster["path"]}})
+
+    with pytest.raises(Refused, match="root/cluster: the server never takes aia_path back"):
         bench.apply()

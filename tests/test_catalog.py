@@ -135,6 +135,21 @@ def test_a_setting_that_the_server_fills_in_has_a_default_to_go_back_to(kind: mo
     assert silent == []
 
 
+@kinds
+def test_a_default_is_as_safe_as_its_own_limit(kind: model.Kind) -> None:
+    lax = [
+        f"{resource.type}.{one.yaml}"
+        for resource in [
+            *([kind.mount] if kind.mount else []),
+            *(part.resource for o in kind.objects for part in o.parts),
+        ]
+        for one in resource.attributes()
+        if one.field.limit and one.field.default is not None and not one.field.limit.holds(one.field.default)
+    ]
+
+    assert lax == []
+
+
 def test_what_is_applied_reads_back_without_drift(applied: Applied) -> None:
     ours = [
         one

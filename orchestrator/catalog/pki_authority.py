@@ -118,7 +118,7 @@ _ROOT = Resource(
     gone=_UNKNOWN_ISSUER,
     adopt="leave",
     after=("vault_pki_secret_backend_config_urls",),
-    loses="its certificate and key for good: what it signed is trusted no more where a new root is not",
+    loses="its key is lost for good: everybody who trusts it has to learn of another",
 )
 
 _REQUEST = Resource(
@@ -179,7 +179,7 @@ _SIGN = Resource(
     adopt="create",
     delete=Write("{backend}/revoke", ("serial_number",)),
     after=("vault_pki_secret_backend_root_cert", "vault_pki_secret_backend_config_urls"),
-    loses="its certificate revoked: what it signed is trusted no more",
+    loses="its certificate is revoked: what it signed is trusted no more",
 )
 
 _SET_SIGNED = Resource(
@@ -257,7 +257,7 @@ _ISSUER = Resource(
     ),
     gone=_UNKNOWN_ISSUER,
     after=(_ROOT.type, _SET_SIGNED.type),
-    loses="the issuer itself with it, not these settings alone",
+    loses="the issuer itself goes with it, not these settings alone",
 )
 
 _DEFAULT_ISSUER = Resource(

@@ -119,7 +119,7 @@ SSH = Kind(
                         writes=(Write(_CA, on=("create",)),),
                         gone=("keys haven't been configured yet", "no default issuer currently configured"),
                         adopt="leave",
-                        loses="no host trusts what a new one signs before it is told",
+                        loses="hosts trust nothing that a new key signs before they are told of it",
                     )
                 ),
             ),

@@ -38,7 +38,7 @@ _KEY = Resource(
     },
     through=ENDPOINT,
     adopt="leave",  # another write would make another key
-    loses="the key for good: codes made by it are valid no more",
+    loses="the key is lost for good: its codes are valid no more",
 )
 
 TOTP = Kind(

@@ -67,5 +67,5 @@ def test_another_setting_would_make_another_key_and_needs_to_be_named(bench: Ben
     bench.one(type="totp", keys={"ada": DECLARED})
     bench.declare({bench.mount: {"type": "totp", "keys": {"ada": {**DECLARED, "period": "60s"}}}})
 
-    with pytest.raises(Refused, match="keys/ada would be destroyed and made anew, and the key for good"):
+    with pytest.raises(Refused, match="keys/ada would be destroyed and made anew, and the key is lost for good"):
         bench.apply()
