@@ -59,7 +59,7 @@ def plan(_: Context, environment: str = "dev", out: str = "", format: str = "tex
         live = report.Live()
         planned = commands.plan(ROOT, environment, os.environ, live, Path(out) if out else None)
         live.clear()
-        report.as_json(report.plan_document(planned)) if format == "json" else report.show_plan(planned)
+        report.as_json(report.plan_document(planned)) if format == "json" else report.show_planned(planned)
         answer(planned.code)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator.model import get
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -65,6 +67,12 @@ class Declaration:
     name: str
     spec: Spec
     where: Where
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person has something to do outside before it is whole."""
+        waits = self.object.waits if self.object else None
+        return waits is not None and all(get(self.spec, name) is None for name in waits.until)
 
     @property
     def title(self) -> str:

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import named
+from orchestrator.config.checks import lacks
 from orchestrator.declared import Declaration
 from orchestrator.model import Attribute, Found, Json, Kind, Object, Part, Resource, Spec, get, held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from orchestrator.declared import Environment
+    from orchestrator.declared import Cluster, Environment
 
+    Depths = Mapping[tuple[str, str, str], int]
     Documents = Mapping[str, Mapping[str, Json] | None]  # what each path answers; None: nothing is there
 
 
@@ -40,6 +42,7 @@ class Instance:
     names: Mapping[str, str]
     constants: Mapping[str, Json] = field(default_factory=dict)
     tier: int = 0  # how many of its own type stand below it, which Terraform must make first
+    missing: frozenset[str] = frozenset()  # the attributes that the server lacks
 
     @property
     def resource(self) -> Resource:
@@ -55,8 +58,8 @@ class Instance:
 
     @property
     def block(self) -> str:
-        """The name of the Terraform block that it is in."""
-        return self.part.block or label(self.tier)
+        """The name of the Terraform block it stands in."""
+        return label(self.tier, self.part.block)
 
     @property
     def path(self) -> str:
@@ -132,11 +135,23 @@ class Instance:
         if not attribute.field.yaml:
             return None
         said = get(self.declaration.spec, attribute.yaml)
-        default = self.declaration.name if attribute.field.own_name else attribute.field.default
-        if said is not None or default is None:
-            return said
-        fits = all(_fits(get(self.declaration.spec, name), value) for name, value in attribute.field.only.items())
-        return default if fits else None
+        return self._default(attribute) if said is None else said
+
+    def _default(self, attribute: Attribute) -> Json:
+        """What it is where the YAML is silent; nothing for what the server lacks."""
+        field = attribute.field
+        if attribute.terraform in self.missing:
+            return None
+        if field.by_name:
+            return field.by_name(self.declaration.name)
+        if field.default is None and field.otherwise is None:
+            return None
+        fits = all(_fits(self._beside(name), value) for name, value in field.only.items())
+        return field.default if fits else field.otherwise
+
+    def _beside(self, name: str) -> Json:
+        said = get(self.declaration.spec, name)
+        return self.resource.fields[name].default if said is None and name in self.resource.fields else said
 
     def secret_key(self, attribute: Attribute) -> str:
         """How a secret is called between the YAML and Terraform: `secrets/database/postgresql/orders#password`."""
@@ -182,7 +197,16 @@ def instances(environment: Environment, namespace: str | None = None) -> tuple[I
     """`namespace` is the one it lives in, as the server calls it: the environment's, unless that stands in another."""
     place = environment.namespace if namespace is None else namespace
     within = f"{place.strip('/')}/" if place else ""
-    return tuple(one for declaration in _with_defaults(environment) for one in _of(declaration, within))
+    declarations = tuple(_with_defaults(environment))
+    depths = _depths(declarations)
+    found = [one for declaration in declarations for one in _of(declaration, within, depths)]
+    missing = {id(one.resource): one.resource for one in found}
+    lacking = {key: _missing(resource, environment.cluster) for key, resource in missing.items()}
+    return tuple(replace(one, missing=lost) if (lost := lacking[id(one.resource)]) else one for one in found)
+
+
+def _missing(resource: Resource, cluster: Cluster) -> frozenset[str]:
+    return frozenset(one.terraform for one in resource.attributes() if lacks(one.field.absent, cluster))
 
 
 def _with_defaults(environment: Environment) -> Iterator[Declaration]:
@@ -192,23 +216,44 @@ def _with_defaults(environment: Environment) -> Iterator[Declaration]:
         yield declaration
         if declaration.object is None:
             for silent in declaration.kind.objects:
-                if silent.always and (declaration.kind.id, declaration.mount, silent.key) not in said:
+                there = silent.always and not lacks(silent.absent, environment.cluster)
+                if there and (declaration.kind.id, declaration.mount, silent.key) not in said:
                     yield Declaration(declaration.kind, silent, declaration.mount, "", {}, declaration.where)
 
 
-def label(tier: int) -> str:
+def _depths(declarations: Iterable[Declaration]) -> Depths:
+    """How many of its own sort each object stands on, one on the other, by the mounts that its parts name."""
+    known = {
+        (one.kind.id, one.mount, one.object.key): one
+        for one in declarations
+        if one.object and any(part.mount for part in one.object.parts)
+    }
+    return {key: _depth(one, known) for key, one in known.items()}
+
+
+def _depth(one: Declaration, known: Mapping[tuple[str, str, str], Declaration]) -> int:
+    key = one.object.key if one.object else ""
+    mounts = [get(one.spec, part.mount) for part in (one.object.parts if one.object else ()) if part.mount]
+    below = [known[one.kind.id, mount, key] for mount in mounts if (one.kind.id, mount, key) in known]
+    return max((1 + _depth(each, known) for each in below), default=0)
+
+
+def label(tier: int, block: str = "this") -> str:
     """The name of the Terraform block that holds the objects of a tier."""
-    return f"this_{tier}" if tier else "this"
+    return f"{block}_{tier}" if tier else block
 
 
-def _of(declaration: Declaration, within: str) -> Iterator[Instance]:
-    if declaration.object is None:
+def _of(declaration: Declaration, within: str, depths: Depths) -> Iterator[Instance]:
+    one = declaration.object
+    if one is None:
         yield _mount(declaration)
         return
-    for part in declaration.object.parts:
+    tier = depths.get((declaration.kind.id, declaration.mount, one.key), 0)
+    for part in one.parts:
         if not part.when or get(declaration.spec, part.when) is not None:
-            one = _instance(declaration, declaration.object, part)
-            yield replace(one, names={**one.names, "within": within}) if part.resource.found else one
+            found = _instance(declaration, one, part)
+            found = replace(found, names={**found.names, "within": within}) if part.resource.found else found
+            yield replace(found, tier=tier) if tier else found
 
 
 def _mount(declaration: Declaration) -> Instance:

@@ -212,7 +212,7 @@ class Field:
     computed: bool = False
     output: bool = False
     sent: str = ""  # what a request calls it, where an answer calls it otherwise
-    lasting: bool = False  # once true, the server never takes it back
+    lasting: bool = False  # once said, the server never takes it back
     secret: bool = False
     resent: bool = False  # a secret that the server drops, or asks for, where a write does not carry it
     unversioned: bool = False  # write-only without a version that would send it again: nothing here renders it
@@ -227,9 +227,12 @@ class Field:
     by: str = ""  # the attribute of what it names that Terraform and the API take in place of the name: an id
     unsaid: bool = False  # where the YAML is silent, whatever the server holds is right
     only: Mapping[str, Json] = field(default_factory=dict)  # has a default only beside these values of other settings
-    own_name: bool = False  # its default is the object's name
+    otherwise: Json = None  # its default beside other values than those
+    by_name: Callable[[str], Json] | None = None  # makes its default of the object's own name
+    file: bool = False  # may be written as `file:PATH`, whose text it takes; it is no secret
     limit: Limit | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
+    lacking: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # values of it that some servers lack
 
 
 Fields = Mapping[str, Field]
@@ -283,6 +286,7 @@ class Write:
     always: bool = False  # sent even when it carries nothing
     data: Mapping[str, Json] = field(default_factory=dict)  # what it carries besides; texts are templates
     form: Callable[[dict[str, Json]], dict[str, Json]] | None = None  # makes of the settings what the API wants
+    follows: bool = False  # sent after another that was, to put it into effect: it carries `data` alone
 
 
 @dataclass(frozen=True)
@@ -329,6 +333,7 @@ class Resource:
     delete: Write | None = None
     leases: str = ""  # what it gave out is revoked before it goes: the leases' prefix
     encloses: str = ""  # the namespace that goes with it, and everything inside
+    loses: str = ""  # what is lost for good with it, as half a sentence
     guard: str = ""  # the flag without which the server deletes none
     kept: bool = False  # destroying it sends nothing: its mount takes it along, or its defaults stay
     gone: tuple[str, ...] = ()  # words by which the server says 400 for "there is none"
@@ -340,6 +345,7 @@ class Resource:
     unless: Mapping[str, str] = field(default_factory=dict)  # "read" or "delete": the flag that leaves it out
     groups: Mapping[str, str] = field(default_factory=dict)  # dotted names' parents: "block" or "attribute"
     variants: tuple[Resource, ...] = ()  # the resources of one type, each told by its constants, that this one unites
+    through: Resource | None = None  # the one that writes it: its settings become the first field there, one document
 
     @cached_property
     def _attributes(self) -> tuple[Attribute, ...]:
@@ -404,7 +410,16 @@ class Part:
     links: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     mount: str = ""  # the YAML setting that names another mount to stand on
     when: str = ""  # the YAML setting without which there is none
-    block: str = ""  # the Terraform block of its own that it is in, where several objects have parts of one type
+    block: str = "this"  # the Terraform block it stands in
+
+
+@dataclass(frozen=True)
+class Waits:
+    """What a person has to do outside, with an output of its first part, till one of `until` is written."""
+
+    until: tuple[str, ...]
+    output: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -419,6 +434,10 @@ class Object:
     table: str | None = None  # the list is read: where in the answer the names stand, empty for the whole of it
     ignore: frozenset[str] = frozenset()  # names the server makes by itself; `*` stands for anything
     one_of: tuple[tuple[str, ...], ...] = ()  # settings of which only one may be written
+    needs: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # what the mount must say: a key, and words in it
+    waits: Waits | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
     lower: bool = False  # the server lower-cases their names
     header: bool = False  # the server writes their names as HTTP headers: `X-Custom`
@@ -455,6 +474,7 @@ class Kind:
     engine: str = ""  # the server's name of the type, where it differs
     options: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = ()  # settings of the mount by dotted path, and keys of objects
+    one_of: tuple[tuple[str, ...], ...] = ()  # keys of objects of which only one may be written
     absent: Mapping[str, str] = field(default_factory=dict)
     root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`

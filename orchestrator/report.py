@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Json
     from orchestrator.terraform.plan import Change, Setting
     from orchestrator.terraform.stream import Event
+    from orchestrator.terraform.waiting import Waiting
 
 _SIGNS = {"create": "+", "update": "~", "destroy": "-", "replace": "±", "adopt": "⇐", "forget": "∅"}
 _COLOURS = {"+": "green", "~": "yellow", "-": "red", "±": "red", "⇐": "cyan", "∅": "red"}
@@ -59,8 +60,13 @@ def plan_document(report: PlanReport) -> dict[str, Json]:
         "changes": [_change_document(change) for change in report.changes],
         "left_as_it_stands": list(report.left),
         "would_be_seeded": list(report.seeds),
+        "waiting": _waiting_document(report.waiting),
         "warnings": list(report.warnings),
     }
+
+
+def _waiting_document(waiting: Sequence[Waiting]) -> list[dict[str, Json]]:
+    return [{"object": one.title, "what": one.what, "text": one.text} for one in waiting]
 
 
 def _change_document(change: Change) -> dict[str, Json]:
@@ -71,6 +77,7 @@ def _change_document(change: Change) -> dict[str, Json]:
 def apply_document(report: ApplyReport) -> dict[str, Json]:
     return {
         **plan_document(report.plan),
+        "waiting": _waiting_document(report.waiting),
         "seconds": round(report.seconds, 3),
         "seeded": list(report.seeded),
         "still_pending": [_change_document(change) for change in report.pending],
@@ -101,6 +108,18 @@ def show_plan(report: PlanReport) -> None:
     for title in report.seeds:
         console.print(f"  ∘ {title}: would be seeded, as it is not there", style="green")
     console.print(_counted(report.changes, len(report.seeds)))
+
+
+def show_planned(report: PlanReport) -> None:
+    show_plan(report)
+    show_waiting(report.waiting)
+
+
+def show_waiting(waiting: Sequence[Waiting]) -> None:
+    """What somebody outside has to do, with the text to hand on."""
+    for one in waiting:
+        out().print(f"{one.title} waits: {one.what}", style="yellow")
+        out().print(one.text.strip())
 
 
 def engine(report: PlanReport) -> None:
@@ -167,6 +186,7 @@ def show_apply(report: ApplyReport) -> None:
         console.print(f"applied in {report.seconds:.1f} s; a second plan finds no changes", style="green")
     for title in report.seeded:
         console.print(f"  seeded {title}", style="green")
+    show_waiting(report.waiting)
     if report.proofs:
         _show_proofs(console, report.proofs)
 

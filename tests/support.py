@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -59,7 +61,12 @@ def everything(
         else:
             document.setdefault(kind.family, {})[f"{prefix}-{kind.name}"] = example
     issuing = {"common_name": "Example Issuing CA", "ttl": "8760h", "signed_by": f"{prefix}-pki"}
-    document["secrets"][f"{prefix}-issuing"] = {"type": "pki", "max_lease_ttl": "8760h", "intermediate": issuing}
+    document["secrets"][f"{prefix}-issuing"] = {
+        "type": "pki",
+        "max_lease_ttl": "8760h",
+        "intermediate": issuing,
+        "roles": {"web": {"allowed_domains": ["example.org"], "allow_subdomains": True}},
+    }
     return document
 
 
@@ -110,6 +117,25 @@ def _referenced(declared: dict[str, Any]) -> dict[str, str]:
 def environ(running: Stack) -> dict[str, str]:
     path = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
     return {**path, **local.environment(running), "ADA_PASSWORD": "canary-ada-7f3b", **SECRETS}
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of this machine that nobody listens on just now."""
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process of ours takes connections."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"{process.args!r} ended with {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{process.args!r} does not listen")
 
 
 def no_progress(_: object) -> None:

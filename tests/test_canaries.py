@@ -562,6 +562,78 @@ def test_an_authority_without_roles_is_read(lab: Lab) -> None:
     assert reasons(lab.one("pki", empty, root={"common_name": "x"})) == ["the mount has no certificate of its own"]
 
 
+def test_an_authority_that_waits_for_an_outside_ca_has_no_proof_yet(lab: Lab) -> None:
+    mount = lab.mount("pki")
+
+    assert lab.prove("pki", mount, intermediate={"common_name": "x"}, roles={"web": {"allow_any_name": True}}) == ()
+
+
+def open_to_acme(lab: Lab, address: str = "https://vault.example.org/v1/pki") -> str:
+    mount = authority(lab)
+    lab.server.write(f"{mount}/config/cluster", {"path": address})
+    lab.write(f"{mount}/roles/web", allow_any_name=True)
+    lab.write(f"{mount}/config/acme", enabled=True, default_directory_policy="forbid")
+    return mount
+
+
+def test_an_acme_directory_leads_to_the_declared_path(lab: Lab) -> None:
+    mount = open_to_acme(lab)
+    cluster, roles = {"path": "https://vault.example.org/v1/pki"}, {"web": {"allow_any_name": True}}
+
+    *_, by_role = lab.prove("pki", mount, acme={"enabled": True}, cluster=cluster, roles=roles)
+    lab.write(f"{mount}/config/acme", enabled=True, default_directory_policy="role:web")
+    own = {"enabled": True, "default_directory_policy": "role:web"}
+    *_, by_mount = lab.prove("pki", mount, acme=own, cluster=cluster, roles=roles)
+
+    assert_ok(by_role, by_mount)
+    assert by_role.title == f"secrets/{mount}/acme"
+
+
+def test_an_acme_directory_that_leads_elsewhere_or_is_closed_fails(lab: Lab) -> None:
+    mount = open_to_acme(lab, "https://elsewhere.example.org/v1/pki")
+    cluster, acme = {"path": "https://vault.example.org/v1/pki"}, {"enabled": True, "allowed_roles": ["web"]}
+
+    assert [f"{mount}/roles/web/acme/directory does not lead to https://vault.example.org/v1/pki"] == reasons(
+        lab.one("pki", mount, acme=acme, cluster=cluster)
+    )
+    assert reasons(lab.one("pki", mount, acme={"enabled": True}, cluster=cluster)) == [
+        "no directory is open: default_directory_policy is forbid, and there is no role"
+    ]
+    lab.write(f"{mount}/config/acme", enabled=False)
+
+    assert [f"{mount}/roles/web/acme/directory is not there: ACME is off"] == reasons(
+        lab.one("pki", mount, acme=acme, cluster=cluster)
+    )
+
+
+# TOTP
+
+
+def test_a_totp_key_makes_codes_that_the_server_takes(lab: Lab) -> None:
+    mount = lab.mount("totp")
+    for name, more in {"ada": {}, "strict": {"skew": 0, "algorithm": "SHA512", "digits": 8}}.items():
+        lab.write(f"{mount}/keys/{name}", generate=True, exported=False, issuer="x", account_name=name, **more)
+    keys: dict[str, Any] = {"ada": {}, "strict": {"skew": 0}}
+
+    first, again = lab.prove("totp", mount, keys=keys), lab.prove("totp", mount, keys=keys)
+
+    assert_ok(*first, *again)
+    assert [proof.title for proof in first] == [f"secrets/{mount}/keys/ada", f"secrets/{mount}/keys/strict"]
+
+
+def test_a_totp_key_that_is_gone_or_may_not_be_used_fails(lab: Lab) -> None:
+    mount = lab.mount("totp")
+    lab.write(f"{mount}/keys/shut", generate=True, exported=False, issuer="x", account_name="x")
+    lab.write(f"sys/policies/acl/{mount}", policy=f'path "{mount}/code/*" {{ capabilities = ["read"] }}')
+    token = lab.server.write("auth/token/create", {"policies": [mount]})["client_token"]
+    gone, shut = Lab(lab.server.as_token(token), lab.stack).prove("totp", mount, keys={"gone": {}, "shut": {}})
+
+    assert "unknown key: gone" in gone.reason or gone.reason == "the key is not there"
+    assert [f"update on {mount}/code/shut is denied: give the token `update` there, or take another token"] == reasons(
+        shut
+    )
+
+
 # Transit
 
 
@@ -569,6 +641,7 @@ def test_an_authority_without_roles_is_read(lab: Lab) -> None:
     "spec",
     [
         {"type": "aes256-gcm96"},
+        {"type": "aes128-gcm96"},
         {"type": "chacha20-poly1305", "derived": True, "convergent_encryption": True},
         {"type": "ed25519"},
         {"type": "ed25519", "derived": True},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,16 @@ OTHER: dict[str, Callable[[Any], Any]] = {
     "tls_min_version": lambda _: "tls13",
     "tls_max_version": lambda _: "tls12",
     "jwt_supported_algs": lambda value: [*value, "ES256"],
+    "usage": lambda _: "read-only",
+    "cidr_list": lambda _: "10.0.0.0/9",
+    "creation_ldif": lambda value: value.replace("ou=people", "ou=staff"),
+    "deletion_ldif": lambda value: value.replace("ou=people", "ou=staff"),
+    "default_directory_policy": lambda value: "sign-verbatim" if value == "forbid" else "forbid",
+    "revocation_signature_algorithm": lambda _: "ECDSAWithSHA512",
+    "allowed_issuers": lambda _: ["default"],
+    "allowed_roles": lambda value: ["web"] if value == ["*"] else ["*"],
+    "policy_identifiers": lambda _: ["1.3.6.1.4.1.32473.9"],
+    "policy_identifier": lambda _: [{"oid": "1.3.6.1.4.1.32473.9", "cps": None, "notice": "other"}],
 }
 FIXED = {
     "command": "must name a program that there is",
@@ -62,6 +73,8 @@ FIXED = {
     "key_bits": "goes with key_type",
     "signature_bits": "goes with key_type",
     "issuer_ref": "must name an issuer that there is",
+    "default": "must name an issuer that there is",
+    "enabled": "asks for other settings",
     "jwt_validation_pubkeys": "another key would have to be a real one",
     "type": "the server never changes it",
     "default_role": "must name a role",
@@ -83,6 +96,14 @@ MUST = {
     "bound_audiences": "a role must be bound to something",
     "bound_service_account_names": "a role must be bound to something",
     "bound_service_account_namespaces": "a role must be bound to something",
+    "allowed_kubernetes_namespaces": "a role must be bound to something",
+    "allowed_kubernetes_namespace_selector": "a role must be bound to something",
+    "service_account_name": "a role must make something",
+    "kubernetes_role_name": "a role must make something",
+    "generated_role_rules": "a role must make something",
+    "kubernetes_host": "else the server looks for a pod's",
+    "default_user": "an OTP role must have one",
+    "tidy_cert_store": "tidying must tidy something",
     "verify_connection": "there is no such server here",
     "ca_cert": "TLS wants it",
     "kubernetes_ca_cert": "else the server looks for a pod's",
@@ -93,12 +114,6 @@ NO_DEFAULT = {
     "secondary_rate": "Vault Enterprise alone has it",
     "absolute_rate_limit_exempt_paths": "Vault Enterprise alone has it",
     "rotation_window": "the server's own, and only beside a schedule",
-    "port": "only an OTP role has one",
-    "algorithm_signer": "only a CA role has one",
-    "not_before_duration": "only a CA role has one",
-    "signature_bits": "goes with key_type",
-    "max_crl_entries": "differs from server to server",
-    "serial_number_source": "differs from server to server",
     "force_no_cache": "a mount keeps it for life",
     "seal_wrap": "a mount keeps it for life",
     "explicit_max_ttl": "only a Vault from 1.20 on has one",
@@ -180,11 +195,26 @@ def test_a_setting_that_the_server_fills_in_has_a_default_to_go_back_to(kind: mo
         f"{type_}.{one.terraform}"
         for type_, required, one in _settable(kind)
         if one.field.yaml and one.field.computed and not one.field.output and one.field.readable
-        if one.field.default is None and not one.field.own_name
+        if one.field.default is None and not one.field.by_name
         if not one.field.required and one.yaml not in required and one.key not in NO_DEFAULT
     ]
 
     assert silent == []
+
+
+@kinds
+def test_a_default_is_as_safe_as_its_own_limit(kind: model.Kind) -> None:
+    lax = [
+        f"{resource.type}.{one.yaml}"
+        for resource in [
+            *([kind.mount] if kind.mount else []),
+            *(part.resource for o in kind.objects for part in o.parts),
+        ]
+        for one in resource.attributes()
+        if one.field.limit and one.field.default is not None and not one.field.limit.holds(one.field.default)
+    ]
+
+    assert lax == []
 
 
 def test_what_is_applied_reads_back_without_drift(applied: Applied) -> None:
@@ -226,10 +256,10 @@ def _secrets(applied: Applied, one: Instance) -> dict[str, str]:
 def _other(attribute: model.Attribute, value: Any) -> Any:  # noqa: ANN401 - any setting's value
     """Another valid value of the same shape; of what names other objects, one fewer."""
     words = attribute.shape.schema.get("enum")
-    if attribute.field.names not in ("", "policy"):
-        return value[:-1]
     if attribute.key in OTHER:
         return OTHER[attribute.key](value)
+    if attribute.field.names not in ("", "policy"):
+        return value[:-1]
     if words:
         return next(word for word in words if word not in (value, ""))
     if attribute.shape.canon is model.seconds:
@@ -344,12 +374,11 @@ def any_role_allowed(applied: Applied) -> Iterator[None]:
 @pytest.mark.parametrize("type_name", STRANGERS)
 @pytest.mark.usefixtures("any_role_allowed")
 def test_an_object_that_nobody_declared_is_found(type_name: str, applied: Applied) -> None:
-    one = _instances(applied, type_name)[0]
-    flat = flatten(one.resource, _state(applied, one))
-    flat |= {one.resource.name: _strange(one), "id": None, "verify_connection": False, "role_id": None}
+    one = next(one for one in _instances(applied, type_name) if one.declaration.object and one.declaration.object.list)
+    resource, flat = _stranger(applied, one)
     flat |= ELSEWHERE.get(type_name, {})
-    state = nest(one.resource, flat)
-    made = applied.provider.apply(type_name, None, state, nest(one.resource, {**flat, **_secrets(applied, one)}))
+    state = nest(resource, flat)
+    made = applied.provider.apply(type_name, None, state, nest(resource, {**flat, **_secrets(applied, one)}))
     found = drift(applied.root, NAME, applied.environ).drifts
     applied.provider.apply(type_name, made, None, None)
 
@@ -357,6 +386,18 @@ def test_an_object_that_nobody_declared_is_found(type_name: str, applied: Applie
     assert [found_ for found_ in found if "stranger" in found_.title.lower()] == [
         Drift(title, "", compare.UNDECLARED, compare.PRESENT)
     ]
+
+
+def _stranger(applied: Applied, one: Instance) -> tuple[model.Resource, dict[str, Any]]:
+    """Another object like one of ours, as Terraform knows it."""
+    if (through := one.resource.through) is not None:
+        whole = next(attribute.terraform for attribute in through.attributes() if attribute.field.whole)
+        said = {attribute.key: attribute.shape.render(value) for attribute, value in one.settings()}
+        path = one.path.removesuffix(one.declaration.name) + "stranger"
+        return through, {through.name: path, whole: json.dumps(said), **through.constants}
+    flat = flatten(one.resource, _state(applied, one))
+    nameless = {"id": None, "verify_connection": False, "role_id": None}
+    return one.resource, {**flat, one.resource.name: _strange(one), **nameless}
 
 
 def test_a_mount_that_nobody_declared_is_found(applied: Applied) -> None:
@@ -448,6 +489,7 @@ def _little(key: str, section: Any) -> Any:  # noqa: ANN401 - a part of the YAML
 def _little_mount(kind: model.Kind, mount: dict[str, Any]) -> dict[str, Any]:
     settings = {name: mount[name] for name in mount if name not in {one.key for one in kind.objects}}
     kept = _must(settings, model.in_yaml(kind.mount.fields) if kind.mount else {}, kind.required)
+    kept |= {name: settings[name] for one in kind.objects for name in one.needs if name in settings}
     return {"type": kind.name, **kept, **_little_objects(kind, mount)}
 
 
@@ -473,6 +515,7 @@ def _must(spec: dict[str, Any], fields: Mapping[str, model.Field], required: Seq
         value = model.get(spec, name)
         fixed = (
             field.replace
+            or field.lasting
             or field.secret
             or field.required
             or field.names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -291,6 +292,20 @@ def test_a_batch_token_takes_no_end_of_its_own(write: Callable[[str], Path]) -> 
     }
 
     assert ends == {"service": 86400, "silent": 86400}
+
+
+def test_the_yaml_of_the_documentation_is_valid(write: Callable[[str], Path]) -> None:
+    blocks = re.findall(r"^ *```yaml\n(.*?)```", (ROOT / "docs/pki.md").read_text(), re.DOTALL | re.MULTILINE)
+    chain, by_hand, *settings = blocks
+    head = "environment: case\ncluster: local\n"
+    mount = "secrets:\n  pki:\n    type: pki\n    roles: {web: {}}\n"
+    root = write(f"{head}{mount}    {by_hand.strip()}\n{''.join(settings)}")
+    (root / "ca").mkdir()
+    (root / "ca/issuing.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    objects = {one.object.key for one in load(root, "case", None).declarations if one.object}
+
+    assert {"intermediate", "issuers", "default_issuer", "cluster", "acme"} <= objects
+    assert load(write(head + chain), "case", None).declarations
 
 
 def levels(kind: Kind) -> Iterator[tuple[str, ...]]:

@@ -45,6 +45,11 @@ CLUSTERS = {
 RUNNING = ("openbao-2.7", "openbao-2.6")
 NAME = "examples"
 # What these paths answer to the examples by the sources of their servers: nobody recorded one with such an object.
+# Objects whose example would need a server that does not run with the suite's stack.
+ELSEWHERE = {
+    ("secrets/ldap", "static_roles"): "tests/real takes over an account of a real directory",
+    ("secrets/ldap", "library"): "tests/real lends an account of a real directory",
+}
 ANSWERS: dict[str, dict[str, Json]] = {
     "auth/e-alicloud/role/payments": {
         "arn": "acs:ram::5138828231865461:role/payments",
@@ -226,7 +231,10 @@ def test_every_object_is_in_an_example_that_renders(kind: Kind, tmp_path: Path) 
     hidden = [
         one.key
         for one in kind.objects
-        if one.parts and not lacks(one.absent, cluster) and not {part.resource.type for part in one.parts} & shown
+        if one.parts
+        and (kind.id, one.key) not in ELSEWHERE
+        and not lacks(one.absent, cluster)
+        and not {part.resource.type for part in one.parts} & shown
     ]
 
     assert hidden == []

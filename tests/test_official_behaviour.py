@@ -36,6 +36,9 @@ NEEDS_MORE = {  # what a recording stands on, beside its mount
     "vault_kerberos_auth_backend_config": "a keytab, which was blotted out",
     "vault_pki_secret_backend_root_sign_intermediate": "a signing request, which was blotted out",
     "vault_pki_secret_backend_intermediate_set_signed": "a certificate, which was blotted out",
+    "vault_pki_secret_backend_issuer": "an issuer, whose id was blotted out",
+    "vault_pki_secret_backend_config_issuers": "an issuer, whose id was blotted out",
+    "vault_pki_secret_backend_config_acme": "the mount's config/cluster",
     "vault_namespace#nested": "a namespace",
     "vault_mount#in_namespace": "a namespace",
     "vault_policy#in_namespace": "a namespace",
@@ -70,7 +73,14 @@ OURS = sorted(
     if name.split("#")[0] in RESOURCES and (one.get("id", "") is not None or not RESOURCES[name.split("#")[0]].has_id)
     if name not in NEEDS_MORE and not (_refused(one, "2_6") and _refused(one, "2_7"))
 )
-SERVERS_OWN = ("signature_bits", "max_crl_entries", "serial_number_source")  # other on OpenBao, as recorded
+SERVERS_OWN = (  # other on OpenBao, as recorded
+    "signature_bits",
+    "max_crl_entries",
+    "serial_number_source",
+    "revocation_queue_safety_buffer",
+    "min_startup_backoff_duration",
+    "max_startup_backoff_duration",
+)
 
 
 @pytest.fixture(scope="module")

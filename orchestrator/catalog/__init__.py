@@ -26,8 +26,10 @@ from orchestrator.catalog.identity_oidc import IDENTITY_OIDC
 from orchestrator.catalog.jwt import JWT
 from orchestrator.catalog.kerberos import KERBEROS
 from orchestrator.catalog.kubernetes import KUBERNETES
+from orchestrator.catalog.kubernetes_secrets import KUBERNETES_SECRETS
 from orchestrator.catalog.kv import KV_V1, KV_V2
 from orchestrator.catalog.ldap import LDAP
+from orchestrator.catalog.ldap_secrets import LDAP_SECRETS
 from orchestrator.catalog.mongodbatlas import MONGODB_ATLAS
 from orchestrator.catalog.nomad import NOMAD
 from orchestrator.catalog.oidc import OIDC
@@ -44,6 +46,7 @@ from orchestrator.catalog.ssh import SSH
 from orchestrator.catalog.system import NAMESPACES, PASSTHROUGH, POLICIES
 from orchestrator.catalog.terraform_cloud import TERRAFORM_CLOUD
 from orchestrator.catalog.tokens import TOKENS
+from orchestrator.catalog.totp import TOTP
 from orchestrator.catalog.transit import TRANSIT
 from orchestrator.catalog.userpass import USERPASS
 
@@ -97,11 +100,14 @@ SECRETS = {
     kind.name: kind
     for kind in (
         DATABASE,
+        KUBERNETES_SECRETS,
         KV_V1,
         KV_V2,
+        LDAP_SECRETS,
         PKI,
         RABBITMQ,
         SSH,
+        TOTP,
         TRANSIT,
         AWS_SECRETS,
         AZURE_SECRETS,
@@ -118,7 +124,9 @@ CATALOG: dict[str, Kind] = {kind.id: kind for family in FAMILIES.values() for ki
 
 
 def resources(kind: Kind) -> list[Resource]:
-    return [*([kind.mount] if kind.mount else []), *(part.resource for one in kind.objects for part in one.parts)]
+    """The Terraform resources behind a kind."""
+    of_objects = (part.resource.through or part.resource for one in kind.objects for part in one.parts)
+    return [*([kind.mount] if kind.mount else []), *of_objects]
 
 
 def _united(type_name: str, several: Sequence[Resource]) -> Resource:

@@ -35,7 +35,7 @@ CERT = Kind(
                             **{name: Field(SET, default=[], computed=True) for name in _NAMES},
                             "allowed_organizational_units": Field(SET),
                             "required_extensions": Field(SET, default=[], computed=True),
-                            "display_name": Field(TEXT, own_name=True, computed=True),
+                            "display_name": Field(TEXT, by_name=str, computed=True),
                             "ocsp_enabled": Field(FLAG, default=False, computed=True),
                             "ocsp_ca_certificates": Field(PEM),
                             "ocsp_servers_override": Field(SET),

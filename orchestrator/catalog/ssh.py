@@ -13,16 +13,37 @@ from orchestrator.model import (
     Field,
     Json,
     Kind,
+    Limit,
     Object,
     Part,
     Resource,
     Shape,
     Write,
     choice,
+    seconds,
 )
 
 _ROLE = "{backend}/roles/{name}"
 _CA = "{backend}/config/ca"
+_LONGEST = "8h"
+_OF_CA = {"key_type": "ca"}
+
+_SHORT = Limit(
+    "ssh-long-lived",
+    lambda value: 0 < seconds(value) <= seconds(_LONGEST),
+    f"a certificate cannot be called back, only waited out; write {_LONGEST} or less, a host's excepted",
+)
+_SOMEBODY = Limit(
+    "ssh-any-user",
+    lambda value: "*" not in [name.strip() for name in value.split(",")],
+    "whoever may use the role could log in as anybody, root too; list the users",
+)
+_NAMED = Limit(
+    "ssh-no-principal",
+    lambda value: not value,
+    "a certificate without principals is good for every account of a host that asks for none; leave it false",
+)
+_SHA2 = Limit("ssh-sha1", lambda value: value != "ssh-rsa", "it signs with SHA-1, which is broken; write rsa-sha2-512")
 
 
 def _lengths(value: Json) -> dict[str, list[int]]:
@@ -98,6 +119,7 @@ SSH = Kind(
                         writes=(Write(_CA, on=("create",)),),
                         gone=("keys haven't been configured yet", "no default issuer currently configured"),
                         adopt="leave",
+                        loses="hosts trust nothing that a new key signs before they are told of it",
                     )
                 ),
             ),
@@ -115,17 +137,23 @@ SSH = Kind(
                         name="name",
                         fields={
                             "key_type": Field(choice("ca", "otp"), required=True, replace=True),
-                            "algorithm_signer": Field(TEXT, computed=True),
+                            "algorithm_signer": Field(
+                                choice("default", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"),
+                                default="default",
+                                only=_OF_CA,
+                                computed=True,
+                                limit=_SHA2,
+                            ),
                             "allow_user_certificates": Field(FLAG),
                             "allow_host_certificates": Field(FLAG),
                             "allow_bare_domains": Field(FLAG),
                             "allow_subdomains": Field(FLAG),
-                            "allow_empty_principals": Field(FLAG),
+                            "allow_empty_principals": Field(FLAG, limit=_NAMED),
                             "allow_user_key_ids": Field(FLAG),
-                            "allowed_users": Field(TEXT),
+                            "allowed_users": Field(TEXT, limit=_SOMEBODY),
                             "allowed_users_template": Field(FLAG),
                             "allowed_domains": Field(TEXT),
-                            "allowed_domains_template": Field(FLAG, default=False, computed=True),
+                            "allowed_domains_template": Field(FLAG, default=False, only=_OF_CA, computed=True),
                             "allowed_critical_options": Field(TEXT),
                             "allowed_extensions": Field(TEXT),
                             "allowed_user_key_lengths": Field(_KEY_LENGTHS, "allowed_user_key_config"),
@@ -147,10 +175,10 @@ SSH = Kind(
                                     lambda v: ",".join(v or []),
                                 )
                             ),
-                            "port": Field(NUMBER, computed=True),
-                            "ttl": Field(SECONDS_TEXT, default=0, computed=True),
-                            "max_ttl": Field(SECONDS_TEXT, default=0, computed=True),
-                            "not_before_duration": Field(SECONDS_TEXT, computed=True),
+                            "port": Field(NUMBER, default=22, only={"key_type": "otp"}, computed=True),
+                            "ttl": Field(SECONDS_TEXT, default="30m", only=_OF_CA, computed=True, limit=_SHORT),
+                            "max_ttl": Field(SECONDS_TEXT, default=_LONGEST, only=_OF_CA, computed=True, limit=_SHORT),
+                            "not_before_duration": Field(SECONDS_TEXT, default="30s", only=_OF_CA, computed=True),
                         },
                         writes=(Write(_ROLE),),
                     )
@@ -172,7 +200,15 @@ SSH = Kind(
                 "allowed_user_key_lengths": {"rsa": [2048, 4096]},
                 "ttl": "30m",
                 "max_ttl": "8h",
-            }
+            },
+            "breakglass": {
+                "key_type": "otp",
+                "default_user": "ops",
+                "allowed_users": "ops,deploy",
+                "cidr_list": "10.0.0.0/8",
+                "exclude_cidr_list": ["10.0.0.0/24"],
+                "port": 2222,
+            },
         },
     },
 )

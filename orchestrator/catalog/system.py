@@ -91,6 +91,27 @@ _DATA = Shape(
     _document,
 )
 
+ENDPOINT = Resource(
+    type="vault_generic_endpoint",
+    path="{path}",
+    name="path",
+    version=1,
+    constants={"ignore_absent_fields": True},
+    unless={"read": "disable_read", "delete": "disable_delete"},
+    fields={
+        "data": Field(_DATA, "data_json", whole=True, required=True, sensitive=True),
+        "disable_read": Field(FLAG, readable=False),
+        "disable_delete": Field(FLAG, readable=False),
+        "ignore_absent_fields": Field(FLAG, readable=False, yaml=False),
+        "write_fields": Field(LIST, readable=False, yaml=False),
+        "write_data": Field(MAP, output=True),
+        "write_data_json": Field(TEXT, output=True),
+    },
+    writes=(Write("{path}", ("data",)),),
+    gone=("No value found", "no handler for route"),
+    adopt="create",
+)
+
 PASSTHROUGH = Kind(
     name="passthrough",
     family="system",
@@ -99,30 +120,7 @@ PASSTHROUGH = Kind(
         Object(
             key="passthrough",
             required=("data",),
-            parts=(
-                Part(
-                    Resource(
-                        type="vault_generic_endpoint",
-                        path="{path}",
-                        name="path",
-                        version=1,
-                        constants={"ignore_absent_fields": True},
-                        unless={"read": "disable_read", "delete": "disable_delete"},
-                        fields={
-                            "data": Field(_DATA, "data_json", whole=True, required=True, sensitive=True),
-                            "disable_read": Field(FLAG, readable=False),
-                            "disable_delete": Field(FLAG, readable=False),
-                            "ignore_absent_fields": Field(FLAG, readable=False, yaml=False),
-                            "write_fields": Field(LIST, readable=False, yaml=False),
-                            "write_data": Field(MAP, output=True),
-                            "write_data_json": Field(TEXT, output=True),
-                        },
-                        writes=(Write("{path}", ("data",)),),
-                        gone=("No value found", "no handler for route"),
-                        adopt="create",
-                    )
-                ),
-            ),
+            parts=(Part(ENDPOINT),),
         ),
     ),
     example={"sys/quotas/rate-limit/cubbyhole": {"data": {"path": "cubbyhole/", "rate": 1000}}},

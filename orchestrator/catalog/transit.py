@@ -13,12 +13,14 @@ from orchestrator.model import (
     Field,
     Json,
     Kind,
+    Limit,
     Object,
     Part,
     Resource,
     Shape,
     Write,
     choice,
+    seconds,
 )
 
 _KEY = "{backend}/keys/{name}"
@@ -40,11 +42,36 @@ def _versions(value: Json) -> list[dict[str, str]]:
 
 
 _VERSIONS = Shape(["list", ["map", "string"]], {}, "the key's versions", _versions, _versions, [])
+_NO_OPENBAO = "OpenBao has no such keys"
+_ENTERPRISE = "only Vault Enterprise has such keys"
+_POST_QUANTUM = {
+    "openbao": f"{_NO_OPENBAO}; write ed25519",
+    "vault": f"{_ENTERPRISE}; write ed25519",
+}
+_CMAC = {"openbao": f"{_NO_OPENBAO}; write hmac", "vault": f"{_ENTERPRISE}; write hmac"}
+_LACKING = {
+    "xchacha20-poly1305": {"vault>=0": "Vault has no such keys; write chacha20-poly1305"},
+    **dict.fromkeys(("aes128-cmac", "aes192-cmac", "aes256-cmac"), _CMAC),
+    **dict.fromkeys(("ml-dsa", "slh-dsa", "hybrid"), _POST_QUANTUM),
+}
+_NO_SETTING = {
+    "openbao": "OpenBao has no keys to which this applies; leave it out",
+    "vault": "only Vault Enterprise has keys to which this applies; leave it out",
+}
+_STAYS_INSIDE = Limit(
+    "transit-exportable",
+    lambda value: not value,
+    "a key that can leave the server cannot be called back, and the server never takes this back; leave it false",
+)
+_ROTATES = Limit(
+    "transit-no-rotation",
+    lambda value: seconds(value) > 0,
+    "one key for ever: what it protects grows, and so does the harm when it leaks; write 90d",
+)
 _TYPES = choice(
     "aes128-gcm96",
     "aes256-gcm96",
     "chacha20-poly1305",
-    "xchacha20-poly1305",
     "ed25519",
     "ecdsa-p256",
     "ecdsa-p384",
@@ -53,6 +80,7 @@ _TYPES = choice(
     "rsa-3072",
     "rsa-4096",
     "hmac",
+    *_LACKING,
 )
 _SET_LATER = (
     "min_decryption_version",
@@ -63,6 +91,24 @@ _SET_LATER = (
     "auto_rotate_period",
 )
 
+_CACHE_SIZE = replace(
+    NUMBER,
+    schema={"type": "integer", "minimum": 0, "not": {"minimum": 1, "maximum": 9}},
+    expected="0 for no limit, or a whole number from 10",
+)
+_CACHE = Resource(
+    type="vault_transit_secret_cache_config",
+    path="{backend}/cache-config",
+    mount="backend",
+    fields={"size": Field(_CACHE_SIZE, required=True)},
+    writes=(
+        Write("{backend}/cache-config"),
+        Write("sys/plugins/reload/backend", data={"mounts": ["{backend}/"]}, follows=True),
+    ),
+    adopt="create",
+    kept=True,
+)
+
 TRANSIT = Kind(
     name="transit",
     family="secrets",
@@ -70,6 +116,7 @@ TRANSIT = Kind(
     summary="Encryption keys that never leave the server.",
     mount=SECRETS_MOUNT,
     objects=(
+        Object(key="cache", single=True, required=("size",), parts=(Part(_CACHE),)),
         Object(
             key="keys",
             list="{mount}/keys",
@@ -79,25 +126,26 @@ TRANSIT = Kind(
                         type="vault_transit_secret_backend_key",
                         path=_KEY,
                         guard="deletion_allowed",
+                        loses="what it encrypted can be read no more",
                         mount="backend",
                         name="name",
                         fields={
-                            "type": Field(_TYPES, default="aes256-gcm96", replace=True),
+                            "type": Field(_TYPES, default="aes256-gcm96", replace=True, lacking=_LACKING),
                             "derived": Field(FLAG, replace=True),
                             "convergent_encryption": Field(FLAG, replace=True),
                             "key_size": Field(NUMBER, replace=True, readable=False),
-                            "exportable": Field(FLAG, lasting=True),
-                            "allow_plaintext_backup": Field(FLAG, lasting=True),
+                            "exportable": Field(FLAG, lasting=True, limit=_STAYS_INSIDE),
+                            "allow_plaintext_backup": Field(FLAG, lasting=True, limit=_STAYS_INSIDE),
                             "deletion_allowed": Field(FLAG),
-                            "auto_rotate_period": Field(SECONDS, default=0, computed=True),
+                            "auto_rotate_period": Field(SECONDS, default="90d", computed=True, limit=_ROTATES),
                             "min_decryption_version": Field(replace(NUMBER, zero=1), default=1),
                             "min_encryption_version": Field(NUMBER),
                             "context": Field(TEXT, yaml=False, readable=False, replace=True),
-                            "hybrid_key_type_ec": Field(TEXT, yaml=False, readable=False, replace=True),
-                            "hybrid_key_type_pqc": Field(TEXT, yaml=False, readable=False, replace=True),
+                            "hybrid_key_type_ec": Field(TEXT, readable=False, replace=True, absent=_NO_SETTING),
+                            "hybrid_key_type_pqc": Field(TEXT, readable=False, replace=True, absent=_NO_SETTING),
                             "managed_key_id": Field(TEXT, yaml=False, readable=False, replace=True),
                             "managed_key_name": Field(TEXT, yaml=False, readable=False, replace=True),
-                            "parameter_set": Field(TEXT, yaml=False, readable=False, replace=True),
+                            "parameter_set": Field(TEXT, readable=False, replace=True, absent=_NO_SETTING),
                             "keys": Field(_VERSIONS, output=True),
                             "latest_version": Field(NUMBER, output=True),
                             "min_available_version": Field(NUMBER, output=True),
@@ -122,9 +170,12 @@ TRANSIT = Kind(
     ),
     example={
         "type": "transit",
+        "cache": {"size": 500},
         "keys": {
-            "orders": {"type": "aes256-gcm96", "auto_rotate_period": "90d", "deletion_allowed": True},
+            "orders": {"type": "aes256-gcm96", "auto_rotate_period": "30d", "deletion_allowed": True},
+            "lookups": {"derived": True, "convergent_encryption": True, "deletion_allowed": True},
             "releases": {"type": "ed25519", "deletion_allowed": True},
+            "webhooks": {"type": "hmac", "key_size": 32, "deletion_allowed": True},
         },
     },
 )

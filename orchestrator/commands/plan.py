@@ -19,6 +19,7 @@ from orchestrator.live.standing import standing
 from orchestrator.terraform import gate, run
 from orchestrator.terraform import workspace as folders
 from orchestrator.terraform.plan import changes, managed
+from orchestrator.terraform.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.terraform.plan import Change
     from orchestrator.terraform.run import Workspace
     from orchestrator.terraform.stream import Progress
+    from orchestrator.terraform.waiting import Waiting
 
 PLAN = "strongroom.tfplan"
 
@@ -47,6 +49,7 @@ class PlanReport:
     managed: int
     left: tuple[str, ...]
     warnings: tuple[str, ...]
+    waiting: tuple[Waiting, ...] = ()  # what somebody outside has to do
     seeds: tuple[str, ...] = ()  # secrets that are missing and would get their first values
 
     @property
@@ -62,6 +65,7 @@ class ApplyReport:
     seconds: float
     pending: tuple[Change, ...]
     proofs: tuple[Proof, ...]
+    waiting: tuple[Waiting, ...] = ()  # what somebody outside has to do
     seeded: tuple[str, ...] = ()
 
     @property
@@ -106,17 +110,18 @@ def apply(
         refusals = list(gate.refusals(report.changes, report.managed, asked.destroy, enclosed, many=asked.many))
         if refusals:
             raise Refused("\n".join(refusals))
-        pending: tuple[Change, ...] = ()
+        after = report
         sown = _sown(context, report.seeds)
         if report.code:
             asked.agree()
         if report.changes:
             _revoke(context, report.changes)
             run.apply(workspace, workspace.folder / PLAN, progress)
-            pending = _planned(context, progress)[0].changes
+            after = _planned(context, progress)[0]
+        pending = after.changes if report.changes else ()
         seeded = tuple(one.title for one, known in sown if seeds.sow(context.session.server, one, known))
         proofs = _proofs(context) if asked.verify else ()
-        return ApplyReport(report, time.monotonic() - started, pending, proofs, seeded)
+        return ApplyReport(report, time.monotonic() - started, pending, proofs, after.waiting, seeded)
 
 
 def _sown(context: Context, titles: Collection[str]) -> list[tuple[Seed, dict[str, str]]]:
@@ -185,6 +190,7 @@ def _report(
         left=tuple(left),
         seeds=tuple(missing),
         warnings=(*context.session.warnings, *_lax(context)),
+        waiting=tuple(waiting(context.instances, run.state(workspace))) if _waits(context) else (),
     )
 
 
@@ -192,6 +198,10 @@ def _lax(context: Context) -> Iterator[str]:
     if lax := len(context.environment.warnings):
         what = "1 declared value is" if lax == 1 else f"{lax} declared values are"
         yield f"{what} laxer than it should be: invoke validate -e {context.environment.name} says which, and why"
+
+
+def _waits(context: Context) -> bool:
+    return any(one.declaration.waits for one in context.instances)
 
 
 def _save(report: PlanReport, workspace: Workspace, out: Path) -> None:

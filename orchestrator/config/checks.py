@@ -130,9 +130,9 @@ def check_files(root: Node) -> Iterator[Problem]:
 
 
 def check_choices(found: Sequence[Entry]) -> Iterator[Problem]:
-    """Settings of which only one may be written."""
+    """Settings of an object, and objects of a mount, of which only one may be written."""
     for entry in found:
-        for names in entry.object.one_of if entry.object else ():
+        for names in entry.object.one_of if entry.object else entry.kind.one_of:
             given = [node for name in names if (node := entry.node.get(name)) is not None]
             if len(given) > 1:
                 written = " and ".join(names)
@@ -159,7 +159,8 @@ def check_server(found: Sequence[Entry], cluster: Cluster) -> Iterator[Problem]:
         if reason := lacks({**of_object, **of_kind}, cluster):
             yield problem(entry.where, f"{entry.title}: {reason}")
         for name, field, node in entry.given:
-            if field.absent and (reason := lacks(field.absent, cluster)):
+            of_value = field.lacking.get(node.value, {}) if isinstance(node.value, str) else {}
+            if (field.absent or of_value) and (reason := lacks({**field.absent, **of_value}, cluster)):
                 yield problem(node.where, f"{entry.title}/{name.replace('.', '/')}: {reason}")
 
 

@@ -6,7 +6,8 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.config import clusters, placeholders, policies, quick, tree
+from orchestrator.config import clusters, files, placeholders, policies, quick, tree
+from orchestrator.config.beside import check_below, check_needs
 from orchestrator.config.checks import (
     check_choices,
     check_files,
@@ -78,11 +79,13 @@ def _environment(
     _validate(node, problems, filled=environ is not None)
     named = node.at(["cluster"])
     cluster = clusters.load(root, named, environ, problems) if named else None
-    found = list(entries(node))
+    found = [files.fill(root, one, problems) for one in entries(node)]
     problems += check_paths(found)
     problems += check_twins(found)
     problems += check_secrets(found, said)
     problems += check_choices(found)
+    problems += check_needs(found)
+    problems += check_below(found)
     problems += check_place(found, _text(node.at(["namespace"])))
     problems += check_references(found, [one.name for one in declared])
     problems += _check_head(root, name, said, cluster)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import FAMILIES, SYSTEM
 from orchestrator.config.clusters import CLUSTER
 from orchestrator.config.described import RAISE_IT, remarks, shown
+from orchestrator.config.files import pattern
 from orchestrator.config.words import A_REFERENCE, MAP_OF_SETTINGS, MAP_TO_SETTINGS, SECRET, SEED, closed
 from orchestrator.model import Field, Json, Kind, Object, get
 
@@ -43,6 +44,8 @@ def _field(kind: Kind, one: Field, examples: list[Json]) -> Schema:
         if one.secret
         else {**one.shape.schema, "description": one.shape.expected}
     )
+    if one.file:
+        form |= {"pattern": pattern(form), "description": f"{one.shape.expected}, or file:PATH"}
     told = [*([f"Default: {shown(one.default)}"] if one.default is not None else []), *remarks(kind, one)]
     return {
         **form,

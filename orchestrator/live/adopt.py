@@ -38,7 +38,7 @@ def in_the_way(instances: Sequence[Instance], state: Collection[str], mounts: St
 
 def candidates(instances: Sequence[Instance], state: Collection[str], mounts: Standing) -> tuple[Instance, ...]:
     """The objects worth a look: unknown to the state, or known and never refreshed; their mounts stand."""
-    unfinished = {id(one.declaration) for one in instances if one.address not in state}
+    unfinished = {id(one.declaration) for one in instances if one.address not in state or one.declaration.waits}
     return tuple(
         one
         for one in instances

@@ -46,7 +46,7 @@ def drift(instances: Sequence[Instance], documents: Documents) -> list[Drift]:
 
 def _of(one: Instance, documents: Documents, names: Names) -> Iterator[Drift]:
     live = one.live(documents)
-    if live is None and one.reads:
+    if live is None and one.reads and not one.declaration.waits:
         yield Drift(one.declaration.title, "", PRESENT, ABSENT)
     elif live is not None and not one.resource.exists:
         yield from _settings(one, live, names)

@@ -46,7 +46,7 @@ class Server(Protocol):
     def namespace(self) -> str: ...
 
     def read(self, path: str, gone: tuple[str, ...] = (), query: str = "") -> Mapping[str, Json] | None:
-        """What stands at the path, None where nothing does; `gone` are a 400's words for that.
+        """What stands at the path, None where nothing does; `gone` are a refusal's words for that.
 
         Tried again for a while when the server is only busy, so not for paths that make something.
         """

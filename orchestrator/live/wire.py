@@ -52,7 +52,7 @@ class Wire:
     def read(self, path: str, gone: tuple[str, ...] = (), query: str = "") -> Mapping[str, Json] | None:
         """What stands at a path; of one that ends in `/`, its list with all that the server tells of its items."""
         method, path = ("LIST", path.rstrip("/")) if path.endswith("/") else ("GET", path)
-        reply = self._patiently(method, path, _is_transient, query=query)
+        reply = self._patiently(method, path, lambda one: not _is_absent(one, gone) and _is_transient(one), query=query)
         return None if _is_absent(reply, gone) else self._answer(method, path, reply).data
 
     def list(self, path: str) -> tuple[str, ...]:
@@ -193,12 +193,12 @@ def _words(reply: Response) -> str:
 
 def _is_absent(reply: Response, gone: tuple[str, ...] = ()) -> bool:
     """Whether a reply says that nothing is there."""
-    words = _words(reply) if reply.status_code in {400, 404} else ""
+    words = _words(reply) if reply.status_code in {400, 404, 500} else ""
     if reply.status_code == requests.codes.not_found:
         return NO_NAMESPACE not in words and NO_SUCH_ENDPOINT not in words
     if reply.ok and b'"data":null' in reply.content:  # a map path of an auth method says it so
         return (_json(reply) or {}).get("data", {}) is None
-    return reply.status_code == requests.codes.bad_request and any(word in words for word in gone)
+    return any(word in words for word in gone)
 
 
 def _is_transient(reply: Response) -> bool:

@@ -33,7 +33,8 @@ def refusals(
 
 def _unnamed(one: Change, destroy: Collection[str]) -> Iterator[str]:
     if one.destroys and not any(_covers(name, one.title) for name in destroy):
-        yield f"{one.title} would be {_DONE[one.action]}; name it if you mean it: --destroy {one.title}"
+        loses = f", and {one.loses}" if one.loses else ""
+        yield f"{one.title} would be {_DONE[one.action]}{loses}; name it if you mean it: --destroy {one.title}"
 
 
 def _impossible(one: Change, inside: Mapping[str, str]) -> Iterator[str]:

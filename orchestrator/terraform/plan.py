@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.model import Attribute, Json, Resource
+
+    _Sort = tuple[str, str, frozenset[tuple[str, str]]]
 
 UNKNOWN_YET = "(known after apply)"
 HIDDEN = "(secret)"
@@ -49,6 +53,7 @@ class Change:
     leases: tuple[str, ...] = ()  # the prefixes of what it gave out, when it goes: itself, and what names it
     guard: str = ""  # the flag that keeps the server from deleting it
     encloses: str = ""  # the namespace that goes with it
+    loses: str = ""  # what is lost for good with it
 
     @property
     def destroys(self) -> bool:
@@ -82,14 +87,23 @@ def _changes(plan: Mapping[str, Json]) -> Iterator[Change]:
             action = "adopt"
         if action:
             carrier = carriers.pop((one["type"], str(one.get("index"))), None)
-            settings = (*_settings(one, names), *(_carried(carrier) if carrier and action != "destroy" else ()))
+            settings = (*_settings(one, names), *(_sent_beside(carrier) if carrier and action != "destroy" else ()))
+            action = "replace" if action == "update" and _made_anew(one, settings) else action
             yield Change(title(one), action, one["address"], settings, *_farewell(one, action, users))
     for one in carriers.values():
-        if settings := tuple(_carried(one)):
+        if settings := tuple(_sent_beside(one)):
             yield Change(beside.title(one), "update", one["address"], settings)
 
 
-def _carried(one: Mapping[str, Json]) -> Iterator[Setting]:
+def _made_anew(one: Mapping[str, Json], settings: tuple[Setting, ...]) -> bool:
+    """Whether the server makes a new object of what Terraform calls an update: the document of one that is carried."""
+    place = _PLACES.get(_variant(one))
+    carried = place.resource if place and place.resource.through else None
+    fixed = {name for name, field in carried.fields.items() if field.replace} if carried else set()
+    return any(setting.name in fixed for setting in settings)
+
+
+def _sent_beside(one: Mapping[str, Json]) -> Iterator[Setting]:
     """The secrets that would go to an object beside Terraform."""
     before, after = (beside.versions(one["change"][side]) for side in ("before", "after"))
     for name in sorted(before | after):
@@ -99,18 +113,20 @@ def _carried(one: Mapping[str, Json]) -> Iterator[Setting]:
 
 def _farewell(
     one: Mapping[str, Json], action: str, users: Mapping[tuple[str, str, str], Sequence[str]]
-) -> tuple[tuple[str, ...], str, str]:
-    """For what goes: the leases that end with it, the flag by which the server would refuse, what it encloses."""
+) -> tuple[tuple[str, ...], str, str, str]:
+    """For what goes: the leases that end with it, the flag by which the server would refuse, what it encloses, and what
+    is lost with it.
+    """
     resource, before = RESOURCES.get(one["type"]), one["change"]["before"]
     if resource is None or before is None or action not in ("destroy", "replace"):
-        return (), "", ""
+        return (), "", "", ""
     guarded = bool(resource.guard) and not before.get(resource.guard)
     guard = resource.guard if guarded else ""
     encloses = resource.encloses.format_map(before)
     own = [resource.leases.format_map(before)] if resource.leases else []
     place = _PLACES.get(_variant(one)) if "index" in one else None
     used = users.get((before.get(resource.mount), place.key, _name(one)), ()) if place else ()
-    return (*own, *used), guard, encloses and one["index"]
+    return (*own, *used), guard, encloses and one["index"], place.resource.loses if place else ""
 
 
 def _users(every: Sequence[Mapping[str, Json]]) -> dict[tuple[str, str, str], list[str]]:
@@ -144,15 +160,15 @@ def title(one: Mapping[str, Json]) -> str:
     if place.named and not place.system:
         mount, _, name = one["index"].rpartition("/")
     mount, name = ("", mount if place.named else "") if place.system else (mount, name)
-    key = place.key if str(one.get("name", "this")).startswith("this") else one["name"]
-    return "/".join(part for part in (place.family, mount, key, name, place.setting) if part)
+    return "/".join(part for part in (place.family, mount, place.key, name, place.setting) if part)
 
 
-def _variant(one: Mapping[str, Json]) -> tuple[str, frozenset[tuple[str, str]]]:
-    """A resource's type, and by which constants it is told from others of that type."""
-    resource = RESOURCES.get(one["type"])
+def _variant(one: Mapping[str, Json]) -> _Sort:
+    """A resource's type and block, and by which constants it is told from others of that type."""
+    resource, block = RESOURCES.get(one["type"]), re.sub(r"_\d+$", "", one.get("name", "this"))
     state = one.get("change", {}).get("after") or one.get("change", {}).get("before") or {}
-    return _told_by(resource.variant(_values(resource, state))) if resource else (one["type"], frozenset())
+    told = _told_by(resource.variant(_values(resource, state))) if resource else frozenset()
+    return one["type"], block, told
 
 
 def _values(resource: Resource, state: Mapping[str, Json]) -> Callable[[Attribute], Json]:
@@ -160,13 +176,14 @@ def _values(resource: Resource, state: Mapping[str, Json]) -> Callable[[Attribut
     return lambda attribute: flat[attribute.terraform]
 
 
-def _told_by(resource: Resource) -> tuple[str, frozenset[tuple[str, str]]]:
+def _told_by(resource: Resource) -> frozenset[tuple[str, str]]:
     several = RESOURCES[resource.type].variants
-    return resource.type, frozenset((name, str(value)) for name, value in resource.constants.items() if several)
+    return frozenset((name, str(value)) for name, value in resource.constants.items() if several)
 
 
 @dataclass(frozen=True)
 class _Place:
+    resource: Resource
     family: str
     system: bool
     key: str = ""
@@ -174,15 +191,18 @@ class _Place:
     setting: str = ""  # the one that makes it, where it is but a part of an object
 
 
-def _places() -> Iterator[tuple[tuple[str, frozenset[tuple[str, str]]], _Place]]:
+def _places() -> Iterator[tuple[_Sort, _Place]]:
     for kind in CATALOG.values():
         if kind.mount:
-            yield _told_by(kind.mount), _Place(kind.family_path, system=False)
+            sort = (kind.mount.type, "this", _told_by(kind.mount))
+            yield sort, _Place(kind.mount, kind.family_path, system=False)
         for one in kind.objects:
             key = "" if one.key == kind.name else one.key
             for part in one.parts:
-                beside = kind.family == "system"
-                yield _told_by(part.resource), _Place(kind.family_path, beside, key, not one.single, part.when)
+                resource = part.resource
+                sort = (resource.type, part.block, _told_by(resource.through or resource))
+                beside_mounts = kind.family == "system"
+                yield sort, _Place(resource, kind.family_path, beside_mounts, key, not one.single, part.when)
 
 
 _PLACES = dict(_places())
@@ -217,6 +237,10 @@ def _settings(one: Mapping[str, Json], names: _Names) -> Iterator[Setting]:
     change = one["change"]
     if union is None or change["after"] is None:
         return
+    place = _PLACES.get(_variant(one))
+    if place and place.resource.through:
+        yield from _carried(place.resource, place.resource.through, change)
+        return
     resource = union.variant(_values(union, change["after"]))
     before, after = flatten(resource, change["before"]), flatten(resource, change["after"])
     unknown = flatten(resource, _marks(change.get("after_unknown")))
@@ -225,6 +249,16 @@ def _settings(one: Mapping[str, Json], names: _Names) -> Iterator[Setting]:
             continue
         for found in _setting(attribute, before, after, unknown):
             yield replace(found, before=names.told(attribute, found.before), after=names.told(attribute, found.after))
+
+
+def _carried(resource: Resource, through: Resource, change: Mapping[str, Json]) -> Iterator[Setting]:
+    """What changes in an object that another resource carries as one document."""
+    whole = next(one.terraform for one in through.attributes() if one.field.whole)
+    before, after = (json.loads((change[side] or {}).get(whole) or "{}") for side in ("before", "after"))
+    for attribute in resource.attributes():
+        old, new = before.get(attribute.key), after.get(attribute.key)
+        if not (same(attribute.shape, old, new) or _silent(attribute, old, new)):
+            yield Setting(attribute.yaml, _told(attribute, old), _told(attribute, new))
 
 
 def _marks(value: Json) -> Mapping[str, Json]:
@@ -245,7 +279,7 @@ def _setting(
         if not field.computed:
             yield Setting(attribute.yaml, _told(attribute, before[name]), UNKNOWN_YET)
     elif not (same(attribute.shape, before[name], after[name]) or _silent(attribute, before[name], after[name])):
-        refused = field.lasting and before[name] is True
+        refused = field.lasting and not nothing(attribute.shape, before[name]) and nothing(attribute.shape, after[name])
         yield Setting(attribute.yaml, _told(attribute, before[name]), _told(attribute, after[name]), refused)
 
 

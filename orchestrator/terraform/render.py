@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from orchestrator.instances import Instance
     from orchestrator.model import Attribute, Element, Json, Resource
 
+    Present = Mapping[str, Sequence[str]]
+
 
 def render(instances: Sequence[Instance], adopted: Iterable[tuple[Instance, str]] = ()) -> dict[str, Json]:
     """The document `rendered.tf.json`: variables for secrets, values by type and key, resources over them."""
     grouped: dict[tuple[str, str], list[Instance]] = defaultdict(list)
     for instance in instances:
         grouped[instance.resource.type, instance.block].append(instance)
-    mounts, types = _mount_types(instances), {name for name, _ in grouped}
+    mounts, present = _mount_types(instances), _present(grouped)
     carriers = beside.labels(instances)
-    blocks = [_Block(same, _table(same), mounts, types, carriers) for same in grouped.values()]
+    blocks = [_Block(same, _table(same), mounts, present, carriers) for same in grouped.values()]
     resources: dict[str, dict[str, Json]] = defaultdict(dict)
     for block in blocks:
-        resources[block.resource.type][block.same[0].block] = block.body()
+        resources[block.resource.type][block.one.block] = block.body()
     for name, body in beside.blocks(instances):
         resources[beside.TYPE][name] = body
     secrets = secret_keys(instances)
@@ -44,6 +46,14 @@ def render(instances: Sequence[Instance], adopted: Iterable[tuple[Instance, str]
         "import": [{"to": one.address, "id": _literal(id_)} for one, id_ in adopted],
     }
     return {key: part for key, part in document.items() if part}
+
+
+def _present(blocks: Iterable[tuple[str, str]]) -> Present:
+    """The blocks of each resource type."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for type_, block in blocks:
+        found[type_].append(block)
+    return {type_: tuple(sorted(same)) for type_, same in found.items()}
 
 
 def _of_mounts(blocks: Iterable[_Block], mounts: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
@@ -70,6 +80,8 @@ def _table(same: Sequence[Instance]) -> dict[str, dict[str, Json]]:
 
 def _row(instance: Instance) -> dict[str, Json]:
     resource = instance.resource
+    if resource.through:
+        return _document(instance, resource.through)
     row = {name: _literal(instance.names[name]) for name in (resource.mount, resource.name) if name}
     if instance.inside:
         row["namespace"] = _literal(instance.inside)
@@ -83,6 +95,14 @@ def _row(instance: Instance) -> dict[str, Json]:
         row[_column(attribute.terraform)] = _literal(instance.secret_key(attribute))
         row[_column(attribute.version)] = version
     return row
+
+
+def _document(instance: Instance, through: Resource) -> dict[str, Json]:
+    """The row of an object that another resource writes: where, and all its settings at once."""
+    said = {one.key: one.shape.send(one.shape.render(value)) for one, value in instance.settings()}
+    whole = next(one for one in through.attributes() if one.field.whole)
+    row = {through.name: instance.path, whole.terraform: whole.shape.render(said), **through.constants}
+    return {_column(name): _literal(value) for name, value in row.items()}
 
 
 def _column(path: str) -> str:
@@ -120,27 +140,51 @@ class _Block:
     same: Sequence[Instance]
     table: Mapping[str, Mapping[str, Json]]
     mounts: Mapping[tuple[str, str], str]
-    present: Iterable[str]
+    present: Present
     carriers: Mapping[str, Sequence[str]]  # what carries secrets beside the objects of a type
 
     @property
+    def one(self) -> Instance:
+        """One of the instances, for what they have in common."""
+        return self.same[0]
+
+    @property
     def resource(self) -> Resource:
-        return RESOURCES[self.same[0].resource.type]
+        return RESOURCES[self.one.resource.type]
 
     @property
     def local(self) -> str:
         """The name of the local value with its rows."""
-        name = self.same[0].block
-        return self.resource.type if name == label(0) else f"{self.resource.type}_{name}"
+        rest = self.one.block.removeprefix("this").removeprefix("_")
+        return f"{self.resource.type}_{rest}" if rest else self.resource.type
+
+    def _after(self) -> Iterator[str]:
+        """The blocks that must stand first."""
+        mounts = sorted(set(self.mounts.values())) if self.one.resource.after_mounts else []
+        for name in (*self.one.resource.after, *mounts):
+            mine = self._of_object(name, self.one.tier)
+            yield from (f"{name}.{block}" for block in self.present.get(name, ()) if not mine or block in mine)
+            yield from (f"{beside.TYPE}.{block}" for block in self.carriers.get(name, ()))
+        if self.one.inside:
+            yield f"{self.resource.type}.{label(self.one.tier - 1)}"
+        one, below = self.one.declaration.object, self.one.tier - 1
+        for name in dict.fromkeys(part.resource.type for part in one.parts) if one and self.one.tier else ():
+            there = self.present.get(name, ())
+            yield from (f"{name}.{block}" for block in self._of_object(name, below) if block in there)
+        if self.one.resource.through:
+            yield from sorted({f"{self._mount_type(one)}.this" for one in self.same})
+
+    def _of_object(self, type_: str, tier: int) -> list[str]:
+        """The blocks of a type that the object's own parts have in a tier."""
+        one = self.one.declaration.object
+        return [label(tier, part.block) for part in (one.parts if one else ()) if part.resource.type == type_]
+
+    def _mount_type(self, one: Instance) -> str:
+        return self.mounts[one.kind.family, one.declaration.mount]
 
     def body(self) -> dict[str, Json]:
         dynamic = dict(self._dynamic())
-        tier = self.same[0].tier
-        below = [f"{self.resource.type}.{label(tier - 1)}"] if tier else []
-        mounts = sorted(set(self.mounts.values())) if self.resource.after_mounts else []
-        before = [name for name in (*self.resource.after, *mounts) if name in self.present]
-        carried = [f"{beside.TYPE}.{label_}" for name in before for label_ in self.carriers.get(name, ())]
-        after = [*(f"{name}.this" for name in before), *carried, *below]
+        after = list(dict.fromkeys(self._after()))
         return {
             "for_each": f"${{local.{self.local}}}",
             **dict(self._identity()),
@@ -154,7 +198,7 @@ class _Block:
         return any(_column(path) in row for row in self.table.values())
 
     def _identity(self) -> Iterator[tuple[str, str]]:
-        one, resource = self.same[0], self.resource
+        one, resource = self.one, self.resource
         if resource.name:
             yield resource.name, f"${{each.value.{resource.name}}}"
         if self._used("namespace"):
@@ -162,19 +206,19 @@ class _Block:
         if resource.mount and one.declaration.object is None:
             yield resource.mount, f"${{each.value.{resource.mount}}}"
         elif resource.mount:
-            type_ = self.mounts[(one.kind.family, one.declaration.mount)]
+            type_ = self._mount_type(one)
             yield resource.mount, f"${{{type_}.this[each.value.{resource.mount}].{RESOURCES[type_].mount}}}"
 
     def _members(self, group: str) -> Iterator[tuple[str, str]]:
         """The arguments of the block itself, or of one group, and their expressions."""
-        links = self.same[0].part.links
+        links = self.one.part.links
         for attribute in self.resource.attributes():
             parent, _, leaf = attribute.terraform.rpartition(".")
             if parent != group or attribute.shape.element:
                 continue
             if attribute.terraform in links:
                 type_, source = links[attribute.terraform]
-                yield leaf, f"{type_}.this[each.key].{source}"
+                yield leaf, f"{type_}.{label(self.one.tier)}[each.key].{source}"
             elif self._used(attribute.terraform):
                 column = f"each.value.{_column(attribute.terraform)}"
                 secret = attribute.write_only
@@ -199,9 +243,9 @@ class _Block:
         field = attribute.field
         if field.by and field.names == "auth":
             return f"local.auth_{field.by}[{{}}]"
-        one = self.same[0]
+        one = self.one
         targets = {item.parts[0].resource.type for _, item in named(one.kind, field.names)} if field.by else set()
-        type_ = next(iter(targets & set(self.present)), "")
+        type_ = next(iter(targets & self.present.keys()), "")
         key = f'"${{{{each.value.{self.resource.mount}}}}}/${{{{{{}}}}}}"' if one.declaration.mount else "{}"
         return f"{type_}.this[{key}].{field.by}" if type_ else ""
 

@@ -24,16 +24,38 @@ _LABEL = "strongroom-canary"
 _TTL = 300
 _ISSUE = "issue a certificate, follow its chain to the root, revoke it"
 _READ = "the authority's certificate is one and valid"
+_ACME = "the ACME directory answers, and leads to the cluster's path"
 _SPECIFIC_KEY = {"key_type": "ec", "key_bits": 256}  # for roles that leave the key to the request
 
 
 def trials(mount: Mount) -> Iterator[Trial]:
+    waits = any(one.waits for one in mount.declared("intermediate"))
     roles = mount.declared("roles")
-    for role in roles:
+    for role in () if waits else roles:
         yield Trial(role.title, _ISSUE, partial(_prove_role, mount.server, role))
     if not roles:
         for authority in (*mount.declared("root"), *mount.declared("intermediate")):
-            yield Trial(authority.title, _READ, partial(_prove_authority, mount.server, mount.name))
+            if not authority.waits:
+                yield Trial(authority.title, _READ, partial(_prove_authority, mount.server, mount.name))
+    cluster = next(iter(mount.declared("cluster")), None)
+    for acme in mount.declared("acme"):
+        if cluster and acme.spec.get("enabled"):
+            yield Trial(acme.title, _ACME, partial(_prove_acme, mount, acme.spec, str(cluster.spec["path"])))
+
+
+def _prove_acme(mount: Mount, spec: Spec, path: str) -> None:
+    """One directory answers: the mount's own where that is open, else one of a role's."""
+    roles = [role for role in spec.get("allowed_roles") or ("*",) if role != "*"]
+    names = [*roles, *(one.name for one in mount.declared("roles") if not roles)]
+    closed = spec.get("default_directory_policy", "forbid") == "forbid"
+    if closed and not names:
+        raise Failed("no directory is open: default_directory_policy is forbid, and there is no role")
+    way = f"roles/{names[0]}/acme" if closed else "acme"
+    directory = mount.server.read(f"{mount.name}/{way}/directory")
+    if directory is None:
+        raise Failed(f"{mount.name}/{way}/directory is not there: ACME is off")
+    if directory.get("newOrder") != f"{path.rstrip('/')}/{way}/new-order":
+        raise Failed(f"{mount.name}/{way}/directory does not lead to {path}")
 
 
 def _prove_authority(server: Server, mount: str) -> None:
@@ -63,7 +85,7 @@ def allowed_name(spec: Spec) -> str | None:
     'strongroom-canary.example.org'
     >>> allowed_name({"allowed_domains": ["*.example.org"], "allow_glob_domains": True})
     'strongroom-canary.example.org'
-    >>> allowed_name({"allowed_domains": ["example.org"], "allow_localhost": False})
+    >>> allowed_name({"allowed_domains": ["example.org"]})
     """
     domains = [name for name in spec.get("allowed_domains") or () if "{{" not in name]
     plain = [name for name in domains if "*" not in name]
@@ -73,7 +95,7 @@ def allowed_name(spec: Spec) -> str | None:
         plain if spec.get("allow_bare_domains") else (),
         globs if spec.get("allow_glob_domains") else (),
         [f"{_LABEL}.example.org"] if spec.get("allow_any_name") else (),
-        ["localhost"] if spec.get("allow_localhost", True) else (),
+        ["localhost"] if spec.get("allow_localhost") else (),
     )
     return next((name for way in ways for name in way), None)
 

@@ -182,8 +182,9 @@ def _planned(attribute: Attribute, prior: Flat | None, config: Flat) -> Json:
     if field.output:
         return before if prior else UNKNOWN
     said = config[name]
-    if said is None and not (field.computed or field.only):
-        said = field.default if field.official is None else field.official
+    if said is None and not field.computed:
+        ours = None if field.only else field.default
+        said = ours if field.official is None else field.official
     if said is not None:
         return before if prior and same(attribute.shape, before, said) else said
     if field.computed:
@@ -200,5 +201,6 @@ def _replaced(resource: Resource, prior: Flat, planned: Flat) -> Iterator[tuple[
         settled = same(attribute.shape, before, after) or (
             nothing(attribute.shape, before) and nothing(attribute.shape, after)
         )
-        if attribute.field.replace and not settled:
+        untold = before is None and not attribute.field.readable and resource.adopt == "import"  # it was adopted so
+        if attribute.field.replace and not (settled or untold):
             yield tuple(steps(attribute.terraform))

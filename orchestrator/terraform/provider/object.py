@@ -105,13 +105,15 @@ class LiveObject:
     def apply(self, before: Flat | None, secrets: Flat) -> dict[str, Json]:
         """The object after its writes. One that failed halfway is not noted: the next plan finds and adopts it."""
         reply: dict[str, Json] = {}
+        sent = False
         try:
             if self.resource.item:
                 self._put(lambda items: [*(one for one in items if one != self._item), self._item])
             for write in self.resource.writes:
-                body = self._body(write, before, secrets)
+                body = self._filled(write.data) if write.follows and sent else self._body(write, before, secrets)
                 if body is not None:
                     reply |= self.api.call(write.method, self._path(write.path), body, self._namespace)
+                    sent = True
             found = self._after(reply)
         except ApiError as error:
             raise diagnosed(self.resource, error) from error
@@ -127,7 +129,7 @@ class LiveObject:
 
     def _body(self, write: Write, before: Flat | None, secrets: Flat) -> Json:
         """What one request carries; None when there is nothing to send."""
-        if ("update" if before else "create") not in write.on:
+        if ("update" if before else "create") not in write.on or write.follows:
             return None
         body: dict[str, Json] = {}
         changed = before is None
@@ -139,15 +141,21 @@ class LiveObject:
             sent = attribute.shape.send(value)
             if attribute.field.whole:
                 return sent if changed else None
+            if attribute.key in body and nothing(attribute.shape, value):
+                continue  # another setting of the same key says more
             if before and write.method == "PATCH":
                 sent = _patch(before[attribute.terraform], sent)
             put(body, attribute.key, sent)
         body = write.form(body) if write.form else body
-        return {**self._fixed(write), **body} if changed and (body or write.data or write.always) else None
+        return {**self._filled(write.data), **body} if changed and (body or write.data or write.always) else None
 
-    def _fixed(self, write: Write) -> dict[str, Json]:
-        """What a request carries whatever the settings are."""
-        return {key: self._path(value) if isinstance(value, str) else value for key, value in write.data.items()}
+    def _filled(self, data: Json) -> Json:
+        """Data with the templates in its texts filled in."""
+        if isinstance(data, str):
+            return self._path(data)
+        if isinstance(data, list | tuple):
+            return [self._filled(one) for one in data]
+        return {key: self._filled(one) for key, one in data.items()} if isinstance(data, dict) else data
 
     def _value(self, attribute: Attribute, before: Flat | None, secrets: Flat) -> tuple[Json, bool]:
         """What to send of a setting, and whether it is news to the server; nothing set is sent as its zero."""
@@ -182,7 +190,7 @@ class LiveObject:
             self._put(lambda items: [one for one in items if one != self._item])
             return
         write = self.resource.delete or Write(self.resource.path, method="DELETE")
-        body = {**self._fixed(write), **{key: self.flat[key] for key in write.keys}} or None
+        body = {**self._filled(write.data), **{key: self.flat[key] for key in write.keys}} or None
         try:
             answer = self.api.call(write.method, self._path(write.path), body, self._namespace)
         except ApiError as error:
