@@ -5,6 +5,7 @@ Run: python benchmarks/render.py [objects ...]. Each figure is the best of some 
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import re
@@ -18,19 +19,22 @@ from typing import TYPE_CHECKING, Any
 import yaml  # noqa: TID251 - the yardstick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.model import Field, Kind
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from orchestrator.catalog import CATALOG  # noqa: E402 - after the path
+from orchestrator.catalog import FAMILIES  # noqa: E402 - after the path
 from orchestrator.config.load import load  # noqa: E402
 from orchestrator.config.tree import FOLDER  # noqa: E402
 from orchestrator.instances import instances  # noqa: E402
+from orchestrator.model import get, put  # noqa: E402
 from orchestrator.terraform.render import render  # noqa: E402
 from tests.support import POLICY  # noqa: E402
 
-KINDS = ("approle", "jwt", "userpass", "database", "kv-v2", "pki", "ssh", "transit")
+KINDS = {"auth": ("approle", "jwt", "userpass"), "secrets": ("database", "kv-v2", "pki", "ssh", "transit")}
 COPIES = 10  # of an example's objects in each mount
 SIZES = (100, 1_000, 10_000)
 TURNS = 3
@@ -45,32 +49,40 @@ def write(root: Path, count: int) -> None:
     document: dict[str, Any] = {"environment": "bench", "cluster": "bench"}
     written = 0
     while written < count:
-        for kind in (CATALOG[name] for name in KINDS):
-            mount = _mount(kind.example)
+        for kind in (FAMILIES[family][name] for family, names in KINDS.items() for name in names):
+            mount = _mount(kind)
             document.setdefault(kind.family, {})[f"{kind.name}-{written}"] = mount
             written += 1 + sum(len(mount.get(one.key, ())) if not one.single else 1 for one in kind.objects)
     text = yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False)
     (root / FOLDER / "bench.yaml").write_text(text)
 
 
-def _mount(example: Any) -> dict[str, Any]:  # noqa: ANN401 - any kind's example
+def _mount(kind: Kind) -> dict[str, Any]:
     """The example with some copies of each of its named objects, which name the copies beside them."""
-    copies = [_copy(example, number, _names(example)) for number in range(COPIES)]
-    keys = [key for key in example if any(copy[key] != copies[0][key] for copy in copies)]
-    return {**copies[0], **{key: {name: one for copy in copies for name, one in copy[key].items()} for key in keys}}
+    mount: dict[str, Any] = copy.deepcopy(dict(kind.example))
+    several = {one.key: one for one in kind.objects if not one.single and one.key in mount}
+    names = {name for key in several for name in mount[key]}
+    for one in kind.objects:
+        held = mount.get(one.key, {})
+        if one.key in several:
+            copies = ((name, number, held[name]) for number in range(COPIES) for name in held)
+            mount[one.key] = {f"{name}-{n}": _copy(spec, n, one.settings, names) for name, n, spec in copies}
+        elif held:
+            mount[one.key] = _copy(held, 0, one.settings, names)
+    return mount
 
 
-def _names(example: Any) -> set[str]:  # noqa: ANN401 - any kind's example
-    inside = [part for part in example.values() if isinstance(part, dict)]
-    return {name for part in inside for name, one in part.items() if isinstance(one, dict)}
-
-
-def _copy(value: Any, number: int, names: set[str]) -> Any:  # noqa: ANN401 - any YAML
-    if isinstance(value, dict):
-        return {_copy(key, number, names): _copy(one, number, names) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_copy(one, number, names) for one in value]
-    return f"{value}-{number}" if value in names else value
+def _copy(spec: Any, number: int, fields: Mapping[str, Field], names: set[str]) -> Any:  # noqa: ANN401 - any YAML
+    """Settings that name the objects of the same number."""
+    spec = copy.deepcopy(spec)
+    for setting, field in fields.items():
+        said = get(spec, setting)
+        if field.names and said is not None:
+            several = [
+                f"{one}-{number}" if one in names else one for one in ([said] if isinstance(said, str) else said)
+            ]
+            put(spec, setting, several[0] if isinstance(said, str) else several)
+    return spec
 
 
 def parse(root: Path) -> int:

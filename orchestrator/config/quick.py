@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from functools import cache
+from operator import ge, gt, le
 from types import NoneType
 
 from orchestrator.config.schema import environment_schema, kind_schema
@@ -15,15 +16,15 @@ Accepts = Callable[[Json], bool]  # takes a Node's value, whose parts are Nodes
 
 _SILENT = frozenset({"$comment", "default", "description", "examples", "writeOnly"})
 _OF_MAPS = frozenset({"properties", "required", "additionalProperties"})
-_OF_TWO = frozenset({"if", "then", "else"})
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "object": (dict,),
-    "array": (list,),
-    "null": (NoneType,),
+_OF_CHOICES = frozenset({"if", "then", "else"})
+_TYPES: dict[str, set[type]] = {
+    "string": {str},
+    "integer": {int},
+    "number": {int, float},
+    "boolean": {bool},
+    "object": {dict},
+    "array": {list},
+    "null": {NoneType},
 }
 
 
@@ -38,12 +39,11 @@ def of_kind(family: str, name: str) -> Accepts:
 
 
 def compiled(schema: dict[str, Json]) -> Accepts:
-    """Whether a value is right by a schema; a keyword that is not known here is never fulfilled."""
-    tests = [_KEYWORDS.get(word, _unknown)(schema[word]) for word in schema.keys() - _SILENT - _OF_MAPS - _OF_TWO]
-    if schema.keys() & _OF_MAPS:
-        tests.append(_map(schema))
-    if "if" in schema:
-        tests.append(_either(schema))
+    """Whether a value is right by a schema; every keyword that the catalogue's schemas have is known here."""
+    words = schema.keys() - _SILENT - _OF_MAPS - _OF_CHOICES
+    tests = [_KEYWORDS[word](schema[word]) for word in words]
+    tests += [_map(schema)] if schema.keys() & _OF_MAPS else []
+    tests += [_choice(schema)] if "if" in schema else []
     if len(tests) == 1:
         return tests[0]
     return lambda value: all(test(value) for test in tests)
@@ -55,10 +55,6 @@ def _anything(_: Json) -> bool:
 
 def _nothing(_: Json) -> bool:
     return False
-
-
-def _unknown(_: Json) -> Accepts:
-    return _nothing
 
 
 def _map(schema: dict[str, Json]) -> Accepts:
@@ -75,13 +71,13 @@ def _map(schema: dict[str, Json]) -> Accepts:
     return accepts
 
 
-def _either(schema: dict[str, Json]) -> Accepts:
-    first, yes, no = (compiled(schema.get(word, {})) for word in ("if", "then", "else"))
-    return lambda value: yes(value) if first(value) else no(value)
+def _choice(schema: dict[str, Json]) -> Accepts:
+    is_so, then, otherwise = (compiled(schema.get(word, {})) for word in ("if", "then", "else"))
+    return lambda value: then(value) if is_so(value) else otherwise(value)
 
 
 def _type(names: str | list[str]) -> Accepts:
-    types = {one for name in ([names] if isinstance(names, str) else names) for one in _TYPES[name]}
+    types = set().union(*(_TYPES[name] for name in ([names] if isinstance(names, str) else names)))
     return lambda value: type(value) in types
 
 
@@ -90,34 +86,33 @@ def _pattern(pattern: str) -> Accepts:
     return lambda value: type(value) is not str or found(value) is not None
 
 
-def _minimum(least: int) -> Accepts:
-    return lambda value: type(value) not in (int, float) or value >= least
+def _bound(name: str, holds: Callable[[Json, Json], bool]) -> Callable[[Json], Accepts]:
+    """A keyword that sets a bound to the values of one type."""
+    types = _TYPES[name]
+    return lambda bound: lambda value: type(value) not in types or holds(value, bound)
 
 
-def _above(least: int) -> Accepts:
-    return lambda value: type(value) not in (int, float) or value > least
+def _no_less(value: Json, least: int) -> bool:
+    return len(value) >= least
 
 
-def _maximum(most: int) -> Accepts:
-    return lambda value: type(value) not in (int, float) or value <= most
+def _no_more(value: Json, most: int) -> bool:
+    return len(value) <= most
 
 
-def _size(kind: type[Sized], least: int, most: int | None) -> Accepts:
-    return lambda value: not isinstance(value, kind) or (least <= len(value) and (most is None or len(value) <= most))
+def _enum(words: list[Json]) -> Accepts:
+    wanted = {(type(word), word) for word in words}
+    return lambda value: type(value) not in {list, dict} and (type(value), value) in wanted
 
 
-def _keys(schema: dict[str, Json]) -> Accepts:
+def _names(schema: dict[str, Json]) -> Accepts:
     accepts = compiled(schema)
-    return lambda value: type(value) is not dict or all(map(accepts, value))
+    return lambda value: type(value) is not dict or all(accepts(name) for name in value)
 
 
 def _not(schema: dict[str, Json]) -> Accepts:
     accepts = compiled(schema)
     return lambda value: not accepts(value)
-
-
-def _enum(words: list[Json]) -> Accepts:
-    return lambda value: type(value) in (str, int) and value in words
 
 
 def _items(schema: dict[str, Json]) -> Accepts:
@@ -140,16 +135,17 @@ def _unique(_: Json) -> Accepts:
 _KEYWORDS: dict[str, Callable[[Json], Accepts]] = {
     "type": _type,
     "pattern": _pattern,
-    "minimum": _minimum,
-    "exclusiveMinimum": _above,
-    "maximum": _maximum,
-    "minItems": lambda least: _size(list, least, None),
-    "minProperties": lambda least: _size(dict, least, None),
-    "maxProperties": lambda most: _size(dict, 0, most),
-    "propertyNames": _keys,
-    "not": _not,
+    "minimum": _bound("number", ge),
+    "maximum": _bound("number", le),
+    "exclusiveMinimum": _bound("number", gt),
+    "minLength": _bound("string", _no_less),
+    "minItems": _bound("array", _no_less),
+    "minProperties": _bound("object", _no_less),
+    "maxProperties": _bound("object", _no_more),
     "enum": _enum,
     "const": lambda word: _enum([word]),
     "items": _items,
     "uniqueItems": _unique,
+    "propertyNames": _names,
+    "not": _not,
 }
