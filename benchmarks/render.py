@@ -29,8 +29,8 @@ sys.path.insert(0, str(ROOT))
 from orchestrator.catalog import FAMILIES  # noqa: E402 - after the path
 from orchestrator.config.load import load  # noqa: E402
 from orchestrator.config.tree import FOLDER  # noqa: E402
+from orchestrator.documents import get, put  # noqa: E402
 from orchestrator.instances import instances  # noqa: E402
-from orchestrator.model import get, put  # noqa: E402
 from orchestrator.terraform.render import render  # noqa: E402
 from tests.support import POLICY  # noqa: E402
 

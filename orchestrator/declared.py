@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator.model import get
+from orchestrator.documents import get
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.documents import Json, Spec
     from orchestrator.errors import Problem
-    from orchestrator.model import Json, Kind, Object, Spec
+    from orchestrator.model import Kind, Object
 
 
 class Where(NamedTuple):

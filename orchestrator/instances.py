@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import named
 from orchestrator.config.checks import lacks
 from orchestrator.declared import Declaration
-from orchestrator.model import Attribute, Found, Json, Kind, Object, Part, Resource, Spec, get, held
+from orchestrator.documents import Json, Spec, get
+from orchestrator.model import Attribute, Found, Kind, Object, Part, Resource, held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

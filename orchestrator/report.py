@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from orchestrator.commands.check import Validated
     from orchestrator.commands.drift import DriftReport
     from orchestrator.commands.plan import ApplyReport, PlanReport
+    from orchestrator.documents import Json
     from orchestrator.live.approle import Issued
     from orchestrator.live.canaries import Proof
     from orchestrator.live.drift import Drift
     from orchestrator.local.stack import Part
-    from orchestrator.model import Json
     from orchestrator.terraform.plan import Change, Setting
     from orchestrator.terraform.stream import Event
     from orchestrator.terraform.waiting import Waiting

@@ -17,8 +17,9 @@ from orchestrator.config.load import load
 from orchestrator.config.schema import kind_schema, sections
 from orchestrator.config.validate import whole
 from orchestrator.declared import Cluster
+from orchestrator.documents import get, put
 from orchestrator.errors import ConfigInvalid
-from orchestrator.model import DURATION_PATTERN, get, put
+from orchestrator.shapes import DURATION_PATTERN
 from tests.support import POLICY
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.declared import Environment
-    from orchestrator.model import Field, Json, Kind, Object
+    from orchestrator.documents import Json
+    from orchestrator.model import Field, Kind, Object
 
 NAME = "drawn"
 CLUSTER = Cluster("most", "vault", "1.21.0+ent", "enterprise")  # the server that lacks least

@@ -31,9 +31,9 @@ from orchestrator.live.wire import open_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from orchestrator.documents import Json
     from orchestrator.live.server import Server
     from orchestrator.local.stack import Stack
-    from orchestrator.model import Json
 
 pytestmark = pytest.mark.server
 

@@ -17,10 +17,12 @@ from orchestrator.commands.plan import Asked, apply, plan
 from orchestrator.config.checks import lacks
 from orchestrator.config.load import load
 from orchestrator.declared import Cluster
+from orchestrator.documents import get, put
 from orchestrator.instances import Instance, instances
 from orchestrator.live import drift as compare
 from orchestrator.live.drift import Drift
 from orchestrator.live.secrets import resolve
+from orchestrator.shapes import seconds
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.engine import Offline
 from orchestrator.terraform.provider.state import flatten, nest
@@ -262,8 +264,8 @@ def _other(attribute: model.Attribute, value: Any) -> Any:  # noqa: ANN401 - any
         return value[:-1]
     if words:
         return next(word for word in words if word not in (value, ""))
-    if attribute.shape.canon is model.seconds:
-        return attribute.shape.render(model.seconds(value) + 7200)
+    if attribute.shape.canon is seconds:
+        return attribute.shape.render(seconds(value) + 7200)
     return _another(value)
 
 
@@ -512,7 +514,7 @@ def _little_objects(kind: model.Kind, section: dict[str, Any]) -> dict[str, Any]
 def _must(spec: dict[str, Any], fields: Mapping[str, model.Field], required: Sequence[str]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, field in fields.items():
-        value = model.get(spec, name)
+        value = get(spec, name)
         fixed = (
             field.replace
             or field.lasting
@@ -522,7 +524,7 @@ def _must(spec: dict[str, Any], fields: Mapping[str, model.Field], required: Seq
             or name.rpartition(".")[2] in {**FIXED, **MUST}
         )
         if value is not None and (fixed or name in required or name.partition(".")[0] in required):
-            model.put(kept, name, value)
+            put(kept, name, value)
     return kept
 
 

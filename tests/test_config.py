@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from orchestrator.declared import Environment
-    from orchestrator.model import Field, Json, Kind
+    from orchestrator.documents import Json
+    from orchestrator.model import Field, Kind
 
 ROOT = Path(__file__).parents[1]
 VALID = ROOT / "tests/examples/valid"

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from orchestrator.documents import Json
     from orchestrator.instances import Instance
-    from orchestrator.model import Json, Kind, Resource
+    from orchestrator.model import Kind, Resource
 
 CLUSTERS = {
     "openbao-2.7": Cluster("test", "openbao", "2.7.2"),

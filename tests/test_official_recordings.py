@@ -16,9 +16,11 @@ import pytest
 
 from orchestrator.catalog import CATALOG, RESOURCES
 from orchestrator.declared import Declaration, Where
+from orchestrator.documents import put
 from orchestrator.instances import Instance
 from orchestrator.live.drift import drift
-from orchestrator.model import Part, put, seconds
+from orchestrator.model import Part
+from orchestrator.shapes import seconds
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Diagnosed
 from orchestrator.terraform.provider.engine import Offline
@@ -29,7 +31,8 @@ from tests.test_official_behaviour import RECORDED, _blotted, _differences
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from orchestrator.model import Json, Kind, Object, Resource
+    from orchestrator.documents import Json
+    from orchestrator.model import Kind, Object, Resource
 
 OUT_OF_REACH = {
     "vault_mount#trailing_slash": "a path that the configuration refuses",

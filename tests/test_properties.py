@@ -17,9 +17,9 @@ from orchestrator.config.source import Node
 from orchestrator.config.validate import Validator
 from orchestrator.context import opened
 from orchestrator.declared import Where
+from orchestrator.documents import get, put
 from orchestrator.instances import Instance, instances
 from orchestrator.live.drift import Drift, drift
-from orchestrator.model import get, put
 from orchestrator.terraform import run
 from orchestrator.terraform import workspace as folders
 from orchestrator.terraform.render import render, secret_keys

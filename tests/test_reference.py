@@ -12,7 +12,8 @@ from orchestrator import reference
 from orchestrator.catalog import AUTH, CATALOG
 from orchestrator.config import described, source
 from orchestrator.config.schema import sections
-from orchestrator.model import TEXT, Field, Limit
+from orchestrator.model import Field, Limit
+from orchestrator.shapes import TEXT
 from tests.support import REPOSITORY
 
 if TYPE_CHECKING:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.aws_secrets import allows_everything
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, SECRETS_MOUNT, TOKEN
-from orchestrator.model import SECONDS, TEXT, Field, Json, Kind, Limit, Object, Part, Resource, Shape, Write
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import SECONDS, TEXT, Shape
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _LOGIN = "auth/{backend}/role/{role}"
 _CONFIG = "{mount}/config"

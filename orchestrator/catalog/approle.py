@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, DAY, TOKEN
-from orchestrator.model import (
-    FLAG,
-    NUMBER,
-    SECONDS,
-    SET,
-    TEXT,
-    Field,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    seconds,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, NUMBER, SECONDS, SET, TEXT, seconds
 
 _BOUND = Limit("no-secret-id", bool, "whoever knows the role's id, which is no secret, logs in")
 _ONCE = Limit("secret-id-reuse", lambda uses: uses == 1, "a SecretID that somebody reads after its use serves again")

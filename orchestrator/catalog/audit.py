@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.model import FLAG, MAP, TEXT, Field, Kind, Object, Part, Resource, Write, choice
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, MAP, TEXT, choice
 
 _BY_FILE = "OpenBao takes audit devices only from the server's own configuration; declare them in the cluster's file"
 _DEVICE = "sys/audit/{path}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import (
     AFTER_POLICIES,
@@ -15,23 +16,11 @@ from orchestrator.catalog.shared import (
     federation,
     rotation,
 )
-from orchestrator.model import (
-    FLAG,
-    PEM,
-    SECONDS,
-    SET,
-    SIGNED,
-    TEXT,
-    Field,
-    Json,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, PEM, SECONDS, SET, SIGNED, TEXT, choice
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _CLIENT = "auth/{backend}/config/client"
 _ROLE = "auth/{backend}/role/{role}"

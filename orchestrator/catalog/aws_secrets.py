@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import FEDERATED, credential, federation, keys, rotation, secrets_engine
-from orchestrator.model import (
-    LIST,
-    MAP,
-    SECONDS,
-    SET,
-    SIGNED,
-    TEXT,
-    Field,
-    Json,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Shape,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import LIST, MAP, SECONDS, SET, SIGNED, TEXT, Shape, choice
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _ROOT = "{path}/config/root"
 _ROLE = "{backend}/roles/{name}"

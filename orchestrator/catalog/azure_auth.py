@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, TOKEN, credential, federation, rotation
-from orchestrator.model import LIST, NUMBER, SECONDS, TEXT, Field, Json, Kind, Object, Part, Resource, Write, choice
-from orchestrator.model import seconds as whole_seconds
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import LIST, NUMBER, SECONDS, TEXT, choice
+from orchestrator.shapes import seconds as whole_seconds
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _CONFIG = "auth/{backend}/config"
 _ROLE = "auth/{backend}/role/{role}"

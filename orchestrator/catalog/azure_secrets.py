@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.azure_auth import CLOUD
 from orchestrator.catalog.shared import credential, federation, keys, rotation, secrets_engine
-from orchestrator.model import (
-    FLAG,
-    LIST,
-    MAP,
-    SECONDS,
-    SECONDS_TEXT,
-    TEXT,
-    Field,
-    Json,
-    Kind,
-    Object,
-    Part,
-    Resource,
-    Shape,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, LIST, MAP, SECONDS, SECONDS_TEXT, TEXT, Shape, choice
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _ROLE = "{backend}/roles/{role}"
 _STATIC = "{backend}/static-roles/{role}"

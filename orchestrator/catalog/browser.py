@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from orchestrator.model import (
-    FLAG,
-    LIST,
-    MAP,
-    SET,
-    TEXT,
-    Field,
-    Found,
-    Json,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Shape,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Found, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, LIST, MAP, SET, TEXT, Shape, choice
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _SERVERS_OWN = frozenset(
     {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, EXAMPLE_CA, TOKEN
-from orchestrator.model import FLAG, NUMBER, PEM, SECONDS, SET, TEXT, Field, Kind, Object, Part, Resource, Write
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, NUMBER, PEM, SECONDS, SET, TEXT
 
 _ROLE = "auth/{backend}/certs/{name}"
 _NOT_HERE = {"openbao": "OpenBao has no such setting; leave it out"}

@@ -6,26 +6,13 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.model import (
-    FLAG,
-    LIST,
-    MAP,
-    NUMBER,
-    SECONDS,
-    SECONDS_TEXT,
-    TEXT,
-    Field,
-    Json,
-    Object,
-    Part,
-    Resource,
-    Shape,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, LIST, MAP, NUMBER, SECONDS, SECONDS_TEXT, TEXT, Shape, choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from orchestrator.documents import Json
 
 TYPE = "vault_database_secret_backend_connection"
 _PATH = "{backend}/config/{name}"

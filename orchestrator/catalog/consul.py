@@ -3,22 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.catalog.shared import credential, keys, secrets_engine
-from orchestrator.model import (
-    FLAG,
-    LIST,
-    PEM,
-    SECONDS,
-    SET,
-    TEXT,
-    Field,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, LIST, PEM, SECONDS, SET, TEXT, choice
 
 _ACCESS = "{path}/config/access"
 _ROLE = "{backend}/roles/{name}"

@@ -4,22 +4,8 @@ from __future__ import annotations
 
 from orchestrator.catalog.connections import CONNECTIONS, TYPE
 from orchestrator.catalog.shared import SECRETS_MOUNT
-from orchestrator.model import (
-    FLAG,
-    LIST,
-    MAP,
-    SECONDS,
-    TEXT,
-    Field,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-    seconds,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, LIST, MAP, SECONDS, TEXT, choice, seconds
 
 _ROLE = "{backend}/roles/{name}"
 _STATIC = "{backend}/static-roles/{name}"

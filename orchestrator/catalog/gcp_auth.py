@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import (
     AFTER_POLICIES,
@@ -13,21 +14,11 @@ from orchestrator.catalog.shared import (
     federation,
     rotation,
 )
-from orchestrator.model import (
-    FLAG,
-    SECONDS_TEXT,
-    SET,
-    TEXT,
-    Field,
-    Json,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, SECONDS_TEXT, SET, TEXT, choice
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _ROLE = "auth/{backend}/role/{role}"
 _IAM_METADATA = ["project_id", "role", "service_account_email", "service_account_id"]

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import FEDERATED, credential, federation, keys, rotation, secrets_engine
-from orchestrator.model import (
-    SECONDS,
-    SECONDS_TEXT,
-    SET,
-    TEXT,
-    Field,
-    Json,
-    Kind,
-    Object,
-    Part,
-    Resource,
-    Shape,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import SECONDS, SECONDS_TEXT, SET, TEXT, Shape, choice
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _SECRET = choice("access_token", "service_account_key")
 _CONFIG = {

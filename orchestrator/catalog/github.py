@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import AFTER_POLICIES, TOKEN, auth_engine
-from orchestrator.model import LIST, NUMBER, TEXT, Field, Json, Kind, Object, Part, Resource, Write
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import LIST, NUMBER, TEXT
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _URL = replace(TEXT, canon=lambda value: (value or "").rstrip("/"))  # the server ends it in a slash
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.catalog.shared import AFTER_POLICIES
-from orchestrator.model import FLAG, MAP, SET, TEXT, Field, Found, Kind, Object, Part, Resource, Write, choice
+from orchestrator.model import Field, Found, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, MAP, SET, TEXT, choice
 
 _ENTITY = "identity/entity/id/{id}"
 _GROUP = "identity/group/id/{id}"

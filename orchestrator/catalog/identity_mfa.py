@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.model import NUMBER, SECONDS, SET, TEXT, Field, Found, Kind, Object, Part, Resource, Write, choice
+from orchestrator.model import Field, Found, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import NUMBER, SECONDS, SET, TEXT, choice
 
 _TOTP = "identity/mfa/method/totp/{method_id}"
 _ENFORCEMENT = "identity/mfa/login-enforcement/{name}"

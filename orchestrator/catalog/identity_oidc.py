@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from orchestrator.model import (
-    FLAG,
-    SECONDS,
-    SET,
-    TEXT,
-    Field,
-    Json,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-    seconds,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, SECONDS, SET, TEXT, choice, seconds
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _KEY = "identity/oidc/key/{name}"
 _ROLE = "identity/oidc/role/{name}"

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_FIELDS, AUTH_GONE, AUTH_WRITES, TOKEN
-from orchestrator.model import (
-    CLAIMS,
-    FLAG,
-    LIST,
-    MAP,
-    PEM,
-    PEM_PATTERN,
-    PEMS,
-    SET,
-    SIGNED,
-    TEXT,
-    Field,
-    Json,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import CLAIMS, FLAG, LIST, MAP, PEM, PEM_PATTERN, PEMS, SET, SIGNED, TEXT, choice
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _FLAGS = ("fetch_groups", "fetch_user_info")
 _NUMBERS = ("groups_recurse_max_depth",)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from orchestrator.catalog.ldap import FILLED_IN, NO_DIRECTORY, PLAIN
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, EXAMPLE_CA, TOKEN
-from orchestrator.model import CASELESS, FLAG, SET, SIGNED, TEXT, Field, Kind, Object, Part, Resource, Write
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import CASELESS, FLAG, SET, SIGNED, TEXT
 
 _CONFIG = "auth/{mount}/config"
 _LDAP = "auth/{mount}/config/ldap"

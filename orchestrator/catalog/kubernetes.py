@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, EXAMPLE_CA, TOKEN
-from orchestrator.model import FLAG, PEM, PEMS, SET, TEXT, Field, Kind, Limit, Object, Part, Resource, Write, choice
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, PEM, PEMS, SET, TEXT, choice
 
 _CONFIG = "auth/{backend}/config"
 _ROLE = "auth/{backend}/role/{role_name}"

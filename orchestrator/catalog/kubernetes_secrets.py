@@ -5,24 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.catalog.shared import keys, secrets_engine
-from orchestrator.model import (
-    FLAG,
-    LIST,
-    MAP,
-    PEM,
-    SECONDS,
-    SET,
-    TEXT,
-    Field,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-    seconds,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, LIST, MAP, PEM, SECONDS, SET, TEXT, choice, seconds
 
 _ROLE = "{backend}/roles/{name}"
 _LONGEST = "24h"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.catalog.shared import SECRETS_MOUNT
-from orchestrator.model import FLAG, NUMBER, SECONDS, Field, Kind, Object, Part, Resource, Write
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, NUMBER, SECONDS
 
 _NO_CHECK = "version 1 cannot refuse to write over what is there; write `type: kv-v2`"
 

@@ -12,24 +12,8 @@ from orchestrator.catalog.shared import (
     EXAMPLE_CA,
     TOKEN,
 )
-from orchestrator.model import (
-    CASELESS,
-    COMMAS,
-    FLAG,
-    PEM,
-    SECONDS,
-    SET,
-    SIGNED,
-    TEXT,
-    Field,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import CASELESS, COMMAS, FLAG, PEM, SECONDS, SET, SIGNED, TEXT, choice
 
 NO_DIRECTORY = {
     "openbao>=2.7": "OpenBao has no such auth method from 2.7 on; use OIDC, or stay on OpenBao 2.6 or HashiCorp Vault"

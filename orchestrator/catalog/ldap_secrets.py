@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.catalog.shared import keys, secrets_engine
-from orchestrator.model import (
-    FLAG,
-    LIST,
-    PEM,
-    SECONDS,
-    TEXT,
-    Field,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, LIST, PEM, SECONDS, TEXT, choice
 
 _STATIC = "{mount}/static-role/{role_name}"
 _DYNAMIC = "{mount}/role/{role_name}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.catalog.shared import SECRETS_MOUNT, credential
-from orchestrator.model import LIST, SECONDS_TEXT, TEXT, Field, Kind, Object, Part, Resource, Write
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import LIST, SECONDS_TEXT, TEXT
 
 _CONFIG = "{mount}/config"
 _ROLE = "{mount}/roles/{name}"

@@ -3,22 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.catalog.shared import credential, keys, secrets_engine
-from orchestrator.model import (
-    FLAG,
-    LIST,
-    NUMBER,
-    PEM,
-    SECONDS,
-    TEXT,
-    Field,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, LIST, NUMBER, PEM, SECONDS, TEXT, choice
 
 _ROLE = "{backend}/role/{role}"
 _CLIENT = Limit("nomad-management", lambda value: value != "management", "the tokens could do anything in Nomad")

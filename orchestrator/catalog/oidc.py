@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.catalog.jwt import ROLE, mount
-from orchestrator.model import SET, Field, Kind, Limit, Object, Part, choice
+from orchestrator.model import Field, Kind, Limit, Object, Part
+from orchestrator.shapes import SET, choice
 
 _WHOLE = Limit(
     "redirect-wildcard",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orchestrator.catalog.shared import AFTER_POLICIES, TOKEN, auth_engine, credential
-from orchestrator.model import COMMAS, FLAG, TEXT, Field, Json, Kind, Limit, Object, Part, Resource, Shape, Write
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import COMMAS, FLAG, TEXT, Shape
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _GROUP = "auth/{path}/groups/{group_name}"
 _USER = "auth/{path}/users/{username}"

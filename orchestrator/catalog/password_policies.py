@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.model import TEXT, Field, Kind, Object, Part, Resource, Write, choice
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import TEXT, choice
 
 _RULES = """\
 length = 24

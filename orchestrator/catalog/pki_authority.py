@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from orchestrator.model import (
-    DURATION,
-    FLAG,
-    LIST,
-    NUMBER,
-    PEM,
-    SIGNED,
-    TEXT,
-    Field,
-    Json,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Shape,
-    Waits,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Limit, Object, Part, Resource, Waits, Write
+from orchestrator.shapes import DURATION, FLAG, LIST, NUMBER, PEM, SIGNED, TEXT, Shape, choice
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _KEY_TYPE = choice("rsa", "ec", "ed25519")
 _FORMAT = choice("pem", "der", "pem_bundle")

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.pki_authority import STRONG_KEY
-from orchestrator.model import (
-    DURATION,
-    FLAG,
-    LIST,
-    NUMBER,
-    SECONDS_TEXT,
-    TEXT,
-    Field,
-    Json,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Shape,
-    Write,
-    choice,
-    seconds,
-)
+from orchestrator.model import Field, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import DURATION, FLAG, LIST, NUMBER, SECONDS_TEXT, TEXT, Shape, choice, seconds
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _ROLE = "{backend}/roles/{name}"
 _NO_SUCH = {"openbao": "OpenBao has no such setting; leave it out"}

@@ -4,23 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.model import (
-    DURATION,
-    FLAG,
-    LIST,
-    SECONDS,
-    SECONDS_TEXT,
-    SIGNED,
-    TEXT,
-    Field,
-    Fields,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Fields, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import DURATION, FLAG, LIST, SECONDS, SECONDS_TEXT, SIGNED, TEXT, choice
 
 _NO_SUCH = {"openbao": "OpenBao has no such setting; leave it out"}
 _VERBATIM = Limit(

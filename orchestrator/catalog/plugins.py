@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.model import FLAG, LIST, NUMBER, TEXT, Field, Kind, Object, Part, Resource, Write, choice
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, LIST, NUMBER, TEXT, choice
 
 _TYPES = choice("auth", "database", "secret")
 _PLUGIN = "sys/plugins/catalog/{type}/{name}"

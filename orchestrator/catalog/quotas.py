@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from orchestrator.model import (
-    FLAG,
-    NUMBER,
-    RATE,
-    SECONDS,
-    SET,
-    TEXT,
-    Field,
-    Json,
-    Kind,
-    Object,
-    Part,
-    Resource,
-    Write,
-    choice,
-)
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, NUMBER, RATE, SECONDS, SET, TEXT, choice
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _VAULT_ENTERPRISE = {
     "openbao": "OpenBao has no such setting; leave it out",

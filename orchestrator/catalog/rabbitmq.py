@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import SECRETS_MOUNT
-from orchestrator.model import FLAG, TEXT, Field, Json, Kind, Limit, Object, Part, Resource, Shape, Write
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, TEXT, Shape
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _ROLE = "{backend}/roles/{name}"
 _CONNECTION = "{path}/config/connection"

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from orchestrator.catalog.ldap import NO_DIRECTORY
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, TOKEN
-from orchestrator.model import COMMAS, NUMBER, SECONDS, SET, TEXT, Field, Kind, Object, Part, Resource, Write
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import COMMAS, NUMBER, SECONDS, SET, TEXT
 
 _CONFIG = "auth/{mount}/config"
 _USER = "auth/{mount}/users/{username}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.model import FLAG, GO_DURATION, NUMBER, Field, Kind, Object, Part, Resource, Write
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, GO_DURATION, NUMBER
 
 _PATH = "sys/storage/raft/autopilot/configuration"
 _DEFAULTS = {

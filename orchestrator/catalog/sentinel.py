@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.model import LIST, TEXT, Field, Kind, Object, Part, Resource, Write, choice
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import LIST, TEXT, choice
 
 _ENTERPRISE = {
     "openbao": "OpenBao has no Sentinel; write what it can say as an ACL policy in policies/",

@@ -5,26 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.model import (
-    DURATION,
-    FLAG,
-    LIST,
-    MAP,
-    NUMBER,
-    SECONDS,
-    SET,
-    TEXT,
-    Field,
-    Json,
-    Limit,
-    Resource,
-    Shape,
-    Write,
-    choice,
-    seconds,
-)
+from orchestrator.model import Field, Limit, Resource, Write
+from orchestrator.shapes import DURATION, FLAG, LIST, MAP, NUMBER, SECONDS, SET, TEXT, Shape, choice, seconds
 
 if TYPE_CHECKING:
+    from orchestrator.documents import Json
     from orchestrator.model import Fields
 
 EXAMPLE_CA = """\

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orchestrator.catalog.shared import SECRETS_MOUNT
-from orchestrator.model import (
-    FLAG,
-    LIST,
-    MAP,
-    NUMBER,
-    SECONDS_TEXT,
-    TEXT,
-    Field,
-    Json,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Shape,
-    Write,
-    choice,
-    seconds,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, LIST, MAP, NUMBER, SECONDS_TEXT, TEXT, Shape, choice, seconds
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _ROLE = "{backend}/roles/{name}"
 _CA = "{backend}/config/ca"

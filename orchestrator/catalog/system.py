@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from orchestrator.model import FLAG, HCL, LIST, MAP, TEXT, Field, Json, Kind, Object, Part, Resource, Shape, Write
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, HCL, LIST, MAP, TEXT, Shape
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _PLACE = replace(TEXT, canon=lambda value: (value or "").strip("/"), render=lambda value: value.strip("/"))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.catalog.shared import credential, keys, rotation, secrets_engine
-from orchestrator.model import SECONDS, TEXT, Field, Kind, Object, Part, Resource, Write, choice
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import SECONDS, TEXT, choice
 
 _ROLE = "{backend}/role/{name}"
 _TEAMS = {"vault<1.20": "Vault tells tokens of a team apart from 1.20 on; leave it out"}

@@ -3,22 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.catalog.shared import AFTER_POLICIES, SORT, TOKEN
-from orchestrator.model import (
-    FLAG,
-    MAP,
-    NUMBER,
-    SECONDS,
-    SET,
-    TEXT,
-    Field,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Write,
-    seconds,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, MAP, NUMBER, SECONDS, SET, TEXT, seconds
 
 _ROLE = "auth/token/roles/{role_name}"
 _DAY = 24 * 60 * 60

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from orchestrator.catalog.shared import SECRETS_MOUNT
 from orchestrator.catalog.system import ENDPOINT
-from orchestrator.model import FLAG, NUMBER, SECONDS, TEXT, Field, Kind, Object, Part, Resource, Shape, choice
+from orchestrator.model import Field, Kind, Object, Part, Resource
+from orchestrator.shapes import FLAG, NUMBER, SECONDS, TEXT, Shape, choice
 
 
 def _one_of(*numbers: int) -> Shape:

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import SECRETS_MOUNT
-from orchestrator.model import (
-    FLAG,
-    NUMBER,
-    SECONDS,
-    TEXT,
-    Field,
-    Json,
-    Kind,
-    Limit,
-    Object,
-    Part,
-    Resource,
-    Shape,
-    Write,
-    choice,
-    seconds,
-)
+from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.shapes import FLAG, NUMBER, SECONDS, TEXT, Shape, choice, seconds
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
 
 _KEY = "{backend}/keys/{name}"
 

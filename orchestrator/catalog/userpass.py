@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, TOKEN
-from orchestrator.model import TEXT, Field, Kind, Object, Part, Resource, Write
+from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.shapes import TEXT
 
 _USER = "auth/{mount}/users/{username}"
 

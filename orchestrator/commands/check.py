@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.model import Json
+    from orchestrator.documents import Json
 
 
 @dataclass(frozen=True)

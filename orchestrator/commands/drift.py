@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config.load import inside
 from orchestrator.context import opened
+from orchestrator.documents import get
 from orchestrator.live import drift as compare
 from orchestrator.live import seeds
 from orchestrator.live.many import each, read
 from orchestrator.live.standing import has_its_mount, standing
-from orchestrator.model import get
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.config.source import Node
+    from orchestrator.documents import Json
     from orchestrator.errors import Problem
-    from orchestrator.model import Json
 
 FOLDER = "vault-config/clusters"
 _A_TEXT = {"type": "string", "minLength": 1, "description": "a text"}

@@ -11,7 +11,8 @@ from orchestrator.config.checks import CONDITION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.model import Field, Json, Kind
+    from orchestrator.documents import Json
+    from orchestrator.model import Field, Kind
 
 RAISE_IT = "a whole number; raise it to send the secret again"
 _SERVERS = {

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from orchestrator.config.source import Node
     from orchestrator.declared import Where
-    from orchestrator.model import Field, Json, Kind, Object
+    from orchestrator.documents import Json
+    from orchestrator.model import Field, Kind, Object
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from orchestrator.config.entries import Entry
     from orchestrator.config.source import Node
+    from orchestrator.documents import Json
     from orchestrator.errors import Problem
-    from orchestrator.model import Json
 
 PREFIX = "file:"
 

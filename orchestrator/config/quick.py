@@ -10,7 +10,7 @@ from types import NoneType
 
 from orchestrator.config.schema import environment_schema, kind_schema
 from orchestrator.config.validate import whole
-from orchestrator.model import Json
+from orchestrator.documents import Json
 
 Accepts = Callable[[Json], bool]  # takes a Node's value, whose parts are Nodes
 

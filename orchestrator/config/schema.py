@@ -11,10 +11,12 @@ from orchestrator.config.clusters import CLUSTER
 from orchestrator.config.described import RAISE_IT, remarks, shown
 from orchestrator.config.files import pattern
 from orchestrator.config.words import A_REFERENCE, MAP_OF_SETTINGS, MAP_TO_SETTINGS, SECRET, SEED, closed
-from orchestrator.model import Field, Json, Kind, Object, get
+from orchestrator.documents import Json, get
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from orchestrator.model import Field, Kind, Object
 
 Schema = dict[str, Json]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from orchestrator.model import Json
+    from orchestrator.documents import Json
 
 DEEPEST = 40
 MOST_REPEATED = 100_000

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from orchestrator.config.source import Node
     from orchestrator.declared import Where
+    from orchestrator.documents import Json
     from orchestrator.errors import Problem
-    from orchestrator.model import Json
 
 _LONGEST = 40
 

@@ -6,10 +6,12 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from orchestrator.model import REFERENCE_PATTERN, Json
+from orchestrator.shapes import REFERENCE_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from orchestrator.documents import Json
 
 MAP_OF_SETTINGS = "a map of settings"
 MAP_TO_SETTINGS = "a map from name to settings"

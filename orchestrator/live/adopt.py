@@ -10,9 +10,9 @@ from orchestrator.live.standing import has_its_mount, live_type
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from orchestrator.documents import Json
     from orchestrator.instances import Documents, Instance
     from orchestrator.live.standing import Standing
-    from orchestrator.model import Json
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.model import seconds
+from orchestrator.shapes import seconds
 
 if TYPE_CHECKING:
     from orchestrator.live.server import Server

@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from orchestrator.model import alike, get
+from orchestrator.documents import get
+from orchestrator.shapes import alike
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from orchestrator.declared import Declaration, Environment
+    from orchestrator.documents import Json
     from orchestrator.instances import Documents, Instance
     from orchestrator.live.standing import Standing
-    from orchestrator.model import Attribute, Field, Json, Kind, Object, Resource
+    from orchestrator.model import Attribute, Field, Kind, Object, Resource
 
 
 @dataclass(frozen=True, order=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from orchestrator.documents import Json
     from orchestrator.instances import Documents
     from orchestrator.live.server import Server
-    from orchestrator.model import Json
 
 Answer = TypeVar("Answer")
 _AT_A_TIME = 16

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.model import REFERENCE_PATTERN
+from orchestrator.shapes import REFERENCE_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.documents import Json
     from orchestrator.live.server import Server
-    from orchestrator.model import Json
 
 _PATIENCE = 30.0
 

@@ -10,7 +10,7 @@ from orchestrator.errors import StrongroomError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.model import Json
+    from orchestrator.documents import Json
 
 
 class Denied(StrongroomError):  # noqa: N818 - the name is the sentence: the request was denied

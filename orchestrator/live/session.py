@@ -12,16 +12,16 @@ from orchestrator.live import place
 from orchestrator.live.secrets import resolve
 from orchestrator.live.server import Denied, Rejected
 from orchestrator.live.wire import open_server
-from orchestrator.model import REFERENCE_PATTERN
+from orchestrator.shapes import REFERENCE_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from orchestrator.declared import Cluster
+    from orchestrator.documents import Json
     from orchestrator.live.place import Place
     from orchestrator.live.server import Server
-    from orchestrator.model import Json
 
 _LOGIN_PATHS = {"userpass": "auth/{mount}/login/{username}"}
 _SHORT = 300

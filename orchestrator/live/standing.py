@@ -9,9 +9,9 @@ from orchestrator.errors import StrongroomError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.documents import Json
     from orchestrator.instances import Instance
     from orchestrator.live.server import Server
-    from orchestrator.model import Json
 
 Standing = dict[tuple[str, str], str]
 _LISTS = {"auth": "sys/auth", "secrets": "sys/mounts"}

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from requests import Response
 
+    from orchestrator.documents import Json
     from orchestrator.live.server import Server
-    from orchestrator.model import Json
 
 THREADS = 32
 PATIENCE = 10.0

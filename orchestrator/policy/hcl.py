@@ -14,7 +14,7 @@ from orchestrator.errors import ConfigInvalid, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.model import Json
+    from orchestrator.documents import Json
 
 DEEPEST = 40
 _TOKEN = re.compile(

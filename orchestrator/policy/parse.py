@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.declared import Where
-    from orchestrator.model import Json
+    from orchestrator.documents import Json
     from orchestrator.policy.hcl import Item, Value
 
 CAPABILITIES = (

@@ -12,8 +12,8 @@ from orchestrator.terraform.carry import PROGRAM, REQUEST
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from orchestrator.documents import Json
     from orchestrator.instances import Beside, Instance
-    from orchestrator.model import Json
 
 TYPE = "terraform_data"  # Terraform's own resource, which runs a program and keeps what made it run
 _ALWAYS = "_always"

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import CATALOG, RESOURCES
-from orchestrator.model import duration, seconds
+from orchestrator.shapes import duration, seconds
 from orchestrator.terraform import beside
 from orchestrator.terraform.provider.state import flatten, nothing, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from orchestrator.model import Attribute, Json, Resource
+    from orchestrator.documents import Json
+    from orchestrator.model import Attribute, Resource
 
     _Sort = tuple[str, str, frozenset[tuple[str, str]]]
 

@@ -14,8 +14,10 @@ from orchestrator.terraform import beside
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from orchestrator.documents import Json
     from orchestrator.instances import Instance
-    from orchestrator.model import Attribute, Element, Json, Resource
+    from orchestrator.model import Attribute, Resource
+    from orchestrator.shapes import Element
 
     Present = Mapping[str, Sequence[str]]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from orchestrator.documents import Json
     from orchestrator.instances import Instance
-    from orchestrator.model import Json
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from orchestrator.context import Context
+    from orchestrator.documents import Json
     from orchestrator.instances import Instance
-    from orchestrator.model import Json
 
 RENDERED = "rendered.tf.json"
 OFFICIAL, OFFLINE, AUTO = "official", "offline", "auto"

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from orchestrator.live.canaries.login import prove_login
 from orchestrator.live.canaries.trial import Failed, Trial, cleaning
 from orchestrator.live.server import Rejected
-from orchestrator.model import seconds
+from orchestrator.shapes import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.declared import Declaration
+    from orchestrator.documents import Json, Spec
     from orchestrator.live.canaries.trial import Mount
     from orchestrator.live.server import Server
-    from orchestrator.model import Json, Spec
 
 _TTL = 60
 _WRAPPED = "login with a response-wrapped SecretID, revoke the token"

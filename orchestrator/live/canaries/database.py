@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from orchestrator.declared import Declaration
+    from orchestrator.documents import Json, Spec
     from orchestrator.live.canaries.trial import Mount
     from orchestrator.live.server import Server
-    from orchestrator.model import Json, Spec
 
 _DYNAMIC = "make an account, connect with it, revoke it, be refused"
 _KEY = "make an account, revoke it (it has no password to connect with)"

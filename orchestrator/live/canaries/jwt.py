@@ -14,9 +14,9 @@ from orchestrator.live.server import Rejected
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orchestrator.documents import Json
     from orchestrator.live.canaries.trial import Mount
     from orchestrator.live.server import Server
-    from orchestrator.model import Json
 
 _WHAT = "a forged token is refused for its signature (no real login)"
 _REFUSED = "signature"

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.declared import Declaration
+    from orchestrator.documents import Spec
     from orchestrator.live.canaries.trial import Mount
     from orchestrator.live.server import Server
-    from orchestrator.model import Spec
 
 _STATIC = "bind with the account's present password"
 _DYNAMIC = "make an account, bind with it, revoke it, be refused"

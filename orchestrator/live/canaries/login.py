@@ -12,8 +12,8 @@ from orchestrator.live.server import Denied, Rejected
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from orchestrator.documents import Json, Spec
     from orchestrator.live.server import Server
-    from orchestrator.model import Json, Spec
 
 
 def prove_login(server: Server, path: str, body: Mapping[str, Json], spec: Spec) -> None:

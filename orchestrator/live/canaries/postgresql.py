@@ -14,7 +14,7 @@ from orchestrator.live.canaries.trial import Failed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.model import Json, Spec
+    from orchestrator.documents import Json, Spec
 
 REFUSED = "FATAL"
 _PATIENCE = 5

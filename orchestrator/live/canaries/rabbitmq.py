@@ -16,9 +16,9 @@ from orchestrator.live.canaries.trial import Failed, Trial
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orchestrator.documents import Json
     from orchestrator.live.canaries.trial import Mount
     from orchestrator.live.server import Server
-    from orchestrator.model import Json
 
 _WHAT = "make a user, log in with it, revoke it, be refused"
 _PATIENCE = 5.0

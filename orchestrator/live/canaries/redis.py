@@ -11,7 +11,7 @@ from orchestrator.live.canaries.trial import Failed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.model import Json, Spec
+    from orchestrator.documents import Json, Spec
 
 REFUSED = "WRONGPASS"
 _PATIENCE = 5.0

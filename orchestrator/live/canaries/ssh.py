@@ -13,15 +13,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from orchestrator.live.canaries.trial import Failed, Trial, cleaning
-from orchestrator.model import duration, seconds
+from orchestrator.shapes import duration, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.declared import Declaration
+    from orchestrator.documents import Json, Spec
     from orchestrator.live.canaries.trial import Mount
     from orchestrator.live.server import Server
-    from orchestrator.model import Json, Spec
 
 _LABEL = "strongroom-canary"
 _TTL = 60

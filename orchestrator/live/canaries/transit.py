@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.declared import Declaration
+    from orchestrator.documents import Json
     from orchestrator.live.canaries.trial import Mount
     from orchestrator.live.server import Server
-    from orchestrator.model import Json
 
 
 def trials(mount: Mount) -> Iterator[Trial]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.model import Json
+    from orchestrator.documents import Json
 
 _PATIENCE = 15.0
 _UNTOUCHED = (412, 429)  # the server did nothing: anything may be asked again

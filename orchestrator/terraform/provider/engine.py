@@ -16,7 +16,8 @@ from orchestrator.terraform.provider.values import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from orchestrator.model import Attribute, Json, Resource
+    from orchestrator.documents import Json
+    from orchestrator.model import Attribute, Resource
 
 
 class Offline:

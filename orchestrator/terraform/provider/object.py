@@ -9,7 +9,9 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.model import Json, Resource, Write, alike, get, held, put
+from orchestrator.documents import Json, get, put
+from orchestrator.model import Resource, Write, held
+from orchestrator.shapes import alike
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Diagnosed
 from orchestrator.terraform.provider.state import Flat, nest, nothing, same, steps, within

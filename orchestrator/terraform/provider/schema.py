@@ -11,7 +11,7 @@ from orchestrator.terraform.provider.contract import Attribute, Block, NestedBlo
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from orchestrator import model
+    from orchestrator import documents, model, shapes
 
 _TEXTS = ("address", "token", "namespace", "ca_cert_file", "ca_cert_dir", "tls_server_name")
 _FLAGS = ("skip_tls_verify", "skip_child_token")
@@ -60,7 +60,7 @@ def _identity(resource: model.Resource) -> Iterator[Attribute]:
         yield Attribute(resource.name, "string", required=given, optional=not given, computed=not given)
 
 
-def _element(element: model.Element, filled: Mapping[str, bool]) -> Block:
+def _element(element: shapes.Element, filled: Mapping[str, bool]) -> Block:
     attributes = [
         Attribute(
             name,
@@ -75,7 +75,7 @@ def _element(element: model.Element, filled: Mapping[str, bool]) -> Block:
     return Block(tuple(attributes), tuple(nested))
 
 
-def _plain(element: model.Element) -> Iterator[tuple[str, tuple[model.Json, bool]]]:
+def _plain(element: shapes.Element) -> Iterator[tuple[str, tuple[documents.Json, bool]]]:
     return ((name, one) for name, one in element.items() if isinstance(one, tuple))
 
 

@@ -10,7 +10,9 @@ from orchestrator.terraform.provider.values import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.model import Json, Resource, Shape
+    from orchestrator.documents import Json
+    from orchestrator.model import Resource
+    from orchestrator.shapes import Shape
 
 Flat = dict[str, "Json"]
 
