@@ -70,8 +70,10 @@ def _of_seed(one: Seed, *, writes: bool) -> Iterator[tuple[str, str]]:
 def _writes(one: Instance) -> Iterator[Write]:
     resource = one.resource
     yield from resource.writes
-    if resource.item:
+    if resource.item or resource.through:
         yield Write(resource.path)
+    if resource.beside:
+        yield resource.beside
     if not resource.kept:
         yield resource.delete or Write(resource.path, method="DELETE")
 

@@ -48,6 +48,8 @@ NEEDS_MORE = {  # what a recording stands on, beside its mount
     "vault_generic_endpoint#write_fields": "fields of an answer, which nothing here renders",
     "vault_database_secret_backend_role#arguments_removed": "a connection",
     "vault_mount#move": "a second apply",
+    "vault_rabbitmq_secret_backend": "a server, and its password, which was blotted out",
+    "vault_rabbitmq_secret_backend_role": "the mount that its own resource makes",
     "vault_identity_entity_alias": "an entity and a mount",
     "vault_identity_group": "an entity",
     "vault_identity_group_alias": "a group and a mount",

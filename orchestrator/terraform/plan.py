@@ -203,7 +203,8 @@ def _places() -> Iterator[tuple[_Sort, _Place]]:
                 resource = part.resource
                 sort = (resource.type, part.block, _told_by(resource.through or resource))
                 beside_mounts = kind.family == "system"
-                yield sort, _Place(resource, kind.family_path, beside_mounts, key, not one.single, part.when)
+                setting = "" if one.single else part.when
+                yield sort, _Place(resource, kind.family_path, beside_mounts, key, not one.single, setting)
 
 
 _PLACES = dict(_places())
