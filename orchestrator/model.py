@@ -171,6 +171,7 @@ class Resource:
     adopt: str = "import"
     after: tuple[str, ...] = ()  # resource types that must stand first
     after_mounts: bool = False  # every mount must stand first
+    outlived: bool = False  # what names it is moved on before it goes, as the server would take that along
     constants: Mapping[str, Json] = field(default_factory=dict)
     item: str = ""  # it is one item of this list, which stands at its path
     unless: Mapping[str, str] = field(default_factory=dict)  # "read" or "delete": the flag that leaves it out

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION_PATTERN = r"^(\d+|(\d+[smhd])+)$"
-PEM_PATTERN = "^-----BEGIN "
+PEM_PATTERN = r"^(?![\s\S]*PRIVATE KEY)-----BEGIN "
 REFERENCE_PATTERN = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|cmd:.+|kv:[^#]+#.+)$"
 
 
@@ -163,11 +163,11 @@ SECONDS = Shape("number", _DURATION, _A_DURATION, seconds, seconds, 0)
 SECONDS_TEXT = Shape("string", _DURATION, _A_DURATION, seconds, lambda v: str(seconds(v)), "0")
 DURATION = Shape("string", _DURATION, _A_DURATION, seconds, lambda v: duration(seconds(v)), "0s")
 GO_DURATION = replace(DURATION, render=lambda v: go_duration(seconds(v)))  # where the server echoes 24h0m0s
-PEM = Shape("string", {"type": "string", "pattern": PEM_PATTERN}, "a PEM text", _pem, _pem, "")
+PEM = Shape("string", {"type": "string", "pattern": PEM_PATTERN}, "a PEM text without a private key", _pem, _pem, "")
 PEMS = Shape(
     ["list", "string"],
     {"type": "array", "items": {"type": "string", "pattern": PEM_PATTERN}},
-    "a list of PEM texts",
+    "a list of PEM texts without a private key",
     lambda v: [_pem(item) for item in v or []],
     lambda v: [_pem(item) for item in v or []],
     [],

@@ -115,6 +115,52 @@ def test_plan_and_drift_speak_of_names(people: People) -> None:
     )
 
 
+def test_somebody_new_joins_those_who_are_there(people: People) -> None:
+    people.declare()
+    people.apply()
+    people.declare(
+        entities={**IDENTITY["entities"], "eve": {}},
+        groups={**IDENTITY["groups"], "payments": {"member_entities": ["ada", "eve"]}},
+    )
+
+    assert [(title, action) for title, action, _ in people.changes()] == [
+        ("identity/entities/eve", "create"),
+        ("identity/groups/payments", "update"),
+    ]
+
+    people.apply()
+
+    assert people.drift() == ()
+
+
+def test_a_group_that_was_emptied_by_hand_is_filled_again(people: People) -> None:
+    people.declare()
+    people.apply()
+    for name, empty in (("payments", "member_entity_ids"), ("engineers", "member_group_ids")):
+        group = people.api.read(f"identity/group/name/{name}") or {}
+        people.api.call("POST", f"identity/group/id/{group['id']}", {empty: []})
+
+    assert len(people.drift()) == 2
+
+    people.apply()
+
+    assert people.drift() == ()
+
+
+def test_who_gets_another_name_keeps_the_login(people: People) -> None:
+    people.declare()
+    people.apply()
+    people.declare(
+        entities={"eve": {"policies": ["payments-read"]}, "grace": {}},
+        entity_aliases={"ada-by-password": {"entity": "eve", "mount": "people", "name": "ada"}},
+        groups={"payments": {"member_entities": ["eve"]}, "engineers": IDENTITY["groups"]["engineers"]},
+    )
+    people.apply(Asked(destroy=["identity/entities/ada"], verify=False))
+
+    assert [one["name"] for one in (people.api.read("identity/entity/name/eve") or {})["aliases"]] == ["ada"]
+    assert people.drift() == ()
+
+
 def test_groups_leave_a_group_when_they_are_named(people: People) -> None:
     people.declare()
     people.apply()

@@ -61,7 +61,7 @@ _COMMON = {
     "allowed_roles": Field(LIST, names="roles,static_roles"),
     "verify_connection": Field(FLAG, default=True, readable=False),
     "root_rotation_statements": Field(LIST, api="root_credentials_rotate_statements", sent="root_rotation_statements"),
-    "password_policy": Field(TEXT),
+    "password_policy": Field(TEXT, names="password_policies/password_policies"),
     "plugin_name": Field(TEXT, computed=True, replace=True, yaml=False),
     "plugin_version": Field(TEXT),
     "rotation_period": Field(SECONDS, absent=_NO_ROTATION),
@@ -214,6 +214,7 @@ def _resource(block: str, fields: Mapping[str, Field], plugin: str, beside: tupl
         groups={block: "block"},
         fields={**_COMMON, **verify, **{name: _inside(block, name, one) for name, one in fields.items()}},
         writes=(Write(_PATH),),
+        after=("vault_password_policy",),
         beside=Write(_PATH, (*secrets, "verify_connection"), on=beside or ("create",)) if secrets else None,
     )
 

@@ -36,6 +36,7 @@ ENTITY = Resource(
         Write(_ENTITY, ("policies", "metadata", "disabled"), on=("update",)),
     ),
     after=AFTER_POLICIES,
+    outlived=True,
 )
 
 ALIAS = Resource(
@@ -84,6 +85,7 @@ GROUP = Resource(
     },
     writes=(Write("identity/group", on=("create",), data=_NAMED), Write(_GROUP, on=("update",))),
     after=AFTER_POLICIES,
+    outlived=True,
 )
 
 MEMBER_GROUPS = Resource(

@@ -165,6 +165,7 @@ _SIGN = Resource(
     reads=(),
     adopt="create",
     delete=Write("{backend}/revoke", ("serial_number",)),
+    gone=("not found",),  # whoever signed it was made anew
     after=("vault_pki_secret_backend_root_cert", "vault_pki_secret_backend_config_urls"),
     loses="its certificate is revoked: what it signed is trusted no more",
 )

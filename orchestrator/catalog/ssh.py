@@ -34,6 +34,15 @@ _NAMED = Limit(
 _SHA2 = Limit("ssh-sha1", lambda value: value != "ssh-rsa", "it signs with SHA-1, which is broken; write rsa-sha2-512")
 
 
+def _networks(value: Json) -> list[str]:
+    """Networks out of a list, or of the text that the server answers.
+
+    >>> _networks("10.1.0.0/16,10.0.0.0/16"), _networks(None)
+    (['10.0.0.0/16', '10.1.0.0/16'], [])
+    """
+    return sorted(value.split(",") if isinstance(value, str) and value else value or [])
+
+
 def _lengths(value: Json) -> dict[str, list[int]]:
     """Allowed key lengths by key type, from the API's map or Terraform's blocks.
 
@@ -157,8 +166,8 @@ SSH = Kind(
                                     ["set", "string"],
                                     LIST.schema,
                                     LIST.expected,
-                                    lambda v: sorted(v.split(",") if isinstance(v, str) and v else v or []),
-                                    lambda v: sorted(v or []),
+                                    _networks,
+                                    _networks,
                                     [],
                                     lambda v: ",".join(v or []),
                                 )

@@ -135,5 +135,7 @@ def _hint(error: ValidationError) -> str:
 def _shown(value: Json) -> str:
     if isinstance(value, dict | list):
         return "a map" if isinstance(value, dict) else "a list"
+    if isinstance(value, str) and "PRIVATE KEY" in value:
+        return "a private key"
     shown = shown_scalar(value)
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…'"

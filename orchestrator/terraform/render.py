@@ -194,6 +194,7 @@ class _Block:
             **dict(self._objects()),
             **({"dynamic": dynamic} if dynamic else {}),
             **({"depends_on": after} if after else {}),
+            **({"lifecycle": {"create_before_destroy": True}} if self.resource.outlived else {}),
         }
 
     def _used(self, path: str) -> bool:

@@ -237,10 +237,18 @@ def _seen(attribute: Attribute, known: Json, document: Mapping[str, Json], reply
     if live is None and (field.output or known is UNKNOWN):
         live = reply.get(attribute.key)
     if live is None or (field.unsaid and known is None):
-        return None if known is UNKNOWN else known
+        emptied = live is None and field.readable and shape.zero in ([], {}) and _is_null(document, attribute.api)
+        return None if known is UNKNOWN or emptied else known
     if known is not UNKNOWN and (same(shape, known, live) or (nothing(shape, known) and nothing(shape, live))):
         return known
     return shape.render(live)
+
+
+def _is_null(document: Mapping[str, Json], dotted: str) -> bool:
+    """Whether an answer says of a setting that there is nothing, and is not just silent about it."""
+    parent, _, leaf = dotted.rpartition(".")
+    holder = get(document, parent) if parent else document
+    return isinstance(holder, dict) and leaf in holder and holder[leaf] is None
 
 
 def _seen_whole(attribute: Attribute, known: Json, document: Mapping[str, Json]) -> Json:

@@ -88,13 +88,20 @@ def _first(value: Json) -> Json:
     return value[0] if value else {}
 
 
+def open_(value: Json) -> bool:
+    """Whether any part of a value is known only after an apply."""
+    if isinstance(value, dict):
+        return any(map(open_, value.values()))
+    return value is UNKNOWN or (isinstance(value, list) and any(map(open_, value)))
+
+
 def nothing(shape: Shape, value: Json) -> bool:
     """Whether a value is what a server says of a setting that nobody set."""
-    return value is None or (value is not UNKNOWN and shape.canon(value) == shape.canon(shape.zero))
+    return value is None or (not open_(value) and bool(shape.canon(value) == shape.canon(shape.zero)))
 
 
 def same(shape: Shape, one: Json, other: Json) -> bool:
-    if one is UNKNOWN or other is UNKNOWN:
+    if open_(one) or open_(other):
         return False
     if one is None or other is None:
         return one is other
