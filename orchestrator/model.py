@@ -167,7 +167,7 @@ class Resource:
     loses: str = ""  # what is lost for good with it, as half a sentence
     guard: str = ""  # the flag without which the server deletes none
     kept: bool = False  # destroying it sends nothing: its mount takes it along, or its defaults stay
-    gone: tuple[str, ...] = ()  # words by which the server says 400 for "there is none"
+    gone: tuple[str, ...] = ()  # words by which the server refuses where there is none
     adopt: str = "import"
     after: tuple[str, ...] = ()  # resource types that must stand first
     after_mounts: bool = False  # every mount must stand first

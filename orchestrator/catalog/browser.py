@@ -120,8 +120,8 @@ MESSAGE = Resource(
         Write("sys/config/ui/custom-messages", on=("create",)),
         Write("sys/config/ui/custom-messages/{id}", on=("update",)),
     ),
-    found=Found("sys/config/ui/custom-messages?list=true", "key_info", {"title": "{title}"}),
-    exists="sys/config/ui/custom-messages?list=true",
+    found=Found("sys/config/ui/custom-messages/", "key_info", {"title": "{title}"}),
+    exists="sys/config/ui/custom-messages/",
     adopt="leave",
 )
 

@@ -18,7 +18,7 @@ from orchestrator.terraform.provider.state import Flat, nest, nothing, same, ste
 from orchestrator.terraform.provider.values import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.model import Attribute
 
@@ -54,7 +54,7 @@ class LiveObject:
     def read(self, reply: Mapping[str, Json] | None = None) -> Flat | None:
         """What the server holds, in the form that Terraform knows; None when it is gone."""
         if self.resource.item:
-            return self._merged({}, {}) if self._item in self._items() else None
+            return self._merged({}, {}) if self._item in (self._items() or ()) else None
         document: dict[str, Json] = {}
         for position, template in enumerate(() if self._skips("read") else self.resource.read_paths):
             found = self._held(self.api.read(self._path(template), self._namespace, self.resource.gone))
@@ -91,17 +91,20 @@ class LiveObject:
         """Its value in the list whose item it is: the setting that is not in the path."""
         return next(self.flat[one.terraform] for one in self._carried(Write(self.resource.path)))
 
-    def _items(self) -> list[Json]:
-        found = self.api.read(self._path(self.resource.path), self._namespace, self.resource.gone) or {}
-        return list(found.get(self.resource.item) or ())
+    def _items(self) -> list[Json] | None:
+        """The list whose item it is; None where what holds the list is not there."""
+        found = self.api.read(self._path(self.resource.path), self._namespace, self.resource.gone)
+        return None if found is None else list(found.get(self.resource.item) or ())
 
-    def _put(self, change: Callable[[list[Json]], list[Json]]) -> None:
+    def _put(self, *, there: bool) -> None:
         """The list with this item in it or out of it; one list is changed by one request at a time."""
         path = self._path(self.resource.path)
         with _LISTS:
             items = self._items()
-            wanted = change(items)
-            if wanted != items:
+            if items is None and there:  # a write would make a new one, of which nobody said how it should be
+                raise ApiError(404, "GET", path, ("what should hold it is not there",))
+            wanted = [*(one for one in items or () if one != self._item), *([self._item] if there else [])]
+            if items is not None and wanted != items:
                 self.api.call("POST", path, {self.resource.item: wanted}, self._namespace)
 
     def apply(self, before: Flat | None, secrets: Flat) -> dict[str, Json]:
@@ -110,7 +113,7 @@ class LiveObject:
         sent = False
         try:
             if self.resource.item:
-                self._put(lambda items: [*(one for one in items if one != self._item), self._item])
+                self._put(there=True)
             for write in self.resource.writes:
                 body = self._filled(write.data) if write.follows and sent else self._body(write, before, secrets)
                 if body is not None:
@@ -189,7 +192,7 @@ class LiveObject:
         if self.resource.kept or self._skips("delete"):
             return
         if self.resource.item:
-            self._put(lambda items: [one for one in items if one != self._item])
+            self._put(there=False)
             return
         write = self.resource.delete or Write(self.resource.path, method="DELETE")
         body = {**self._filled(write.data), **{key: self.flat[key] for key in write.keys}} or None
