@@ -186,7 +186,8 @@ def check(context: Context) -> None:
 @task(help={"options": "more for pytest, such as `-k approle`"})
 def test(context: Context, options: str = "") -> None:
     """The whole suite, on real servers."""
-    context.run(f"{sys.executable} -m pytest {options}".strip(), pty=False)
+    apart = "-n auto --maxprocesses 4 --dist loadfile"  # a process a core, each with servers of its own
+    context.run(f"{sys.executable} -m pytest {apart} {options}".strip(), pty=False)
 
 
 @task(
