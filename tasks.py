@@ -260,6 +260,64 @@ def resume(_: Context, incident: str, format: str = "text") -> None:
         answer(found.code)
 
 
+@task(
+    positional=["name"],
+    iterable=["set", "done"],
+    help={
+        "name": "the runbook; all of them are listed when left out",
+        "incident": "its name: the evidence is kept in incidents/NAME",
+        "environment": ENVIRONMENT,
+        "set": "an answer, such as role=auth/approle/payments; repeatable",
+        "done": "the number of a manual step that is done; repeatable",
+        "yes": "the digest that the look showed: cut without asking",
+        "format": "of the list: text or json",
+    },
+)
+def runbook(
+    _: Context,
+    set: list[str],
+    done: list[str],
+    name: str = "",
+    incident: str = "",
+    environment: str = "dev",
+    yes: str = "",
+    format: str = "text",
+) -> None:
+    """Walk through what to do when something happened; run again, it goes on where it was."""
+    with answering(format) as answer:
+        from orchestrator import report
+        from orchestrator.commands import runbook as commands
+        from orchestrator.incident import telling
+
+        if name:
+            found = commands.walked(ROOT, name, os.environ, environment, incident, set, done, yes)
+            telling.show_walked(found)
+            answer(found.code)
+        else:
+            books = commands.listed(ROOT)
+            report.as_json(telling.list_document(books)) if format == "json" else telling.show_list(books)
+
+
+@task(
+    help={
+        "name": "the runbook to drill",
+        "server": "another server: openbao-2.6.2, or the path of a bao or vault program",
+        "stamp": "write into the runbook when it was drilled (--no-stamp leaves it out)",
+        "format": FORMAT,
+    }
+)
+def drill(_: Context, name: str, server: str = "", stamp: bool = True, format: str = "text") -> None:
+    """Plant a leak on a throw-away server, walk its runbook, and count what lives."""
+    with answering(format) as answer:
+        from orchestrator import report
+        from orchestrator.commands import runbook as commands
+        from orchestrator.incident import telling
+
+        found = commands.drilled(ROOT, name, server, stamped=stamp)
+        report.as_json(telling.drilled_document(found)) if format == "json" else telling.show_drilled(found)
+        answer(0 if found.passed else 1)
+
+
 @task
 def docs(_: Context) -> None:
     """Write what is made from the catalogue: docs/reference/, and the schema that editors check the YAML with."""
@@ -310,5 +368,5 @@ approle.add_task(issue)
 incident = Collection("incident")
 incident.add_task(resume)
 namespace = Collection(
-    validate, render, rights, plan, apply, drift, revoke, up, down, status, reset, docs, check, test, approle, incident
+    validate, render, rights, plan, apply, drift, revoke, runbook, drill, up, down, status, reset, docs, check, test, approle, incident
 )

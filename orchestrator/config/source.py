@@ -32,6 +32,7 @@ _INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 _NUMBER_LIKE = re.compile(r"[-+]?(0\d+|\d{19,}|0[ox][\da-fA-F]+)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?", re.ASCII)
 _SIGN = "strongroom:"
+_FENCE = "---"
 _REMARK = re.compile(r"(?:^|(?<=\s))(?P<sign>#)\s*strongroom:(?P<said>.*?)(?=\s#|$)")
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NO_KEYS: Mapping[str, Where] = MappingProxyType({})
@@ -112,6 +113,20 @@ def read(path: Path, file: str, problems: list[Problem]) -> Node | None:
     """The YAML of a file, or None and what is wrong with it."""
     try:
         return _Reader(file, text(path, file), problems).read()
+    except Unreadable as error:
+        problems.append(error.problem)
+        return None
+
+
+def front_matter(path: Path, file: str, problems: list[Problem]) -> tuple[Node, str] | None:
+    """The YAML between the first two lines of `---`, and the text below it; None and what is wrong."""
+    try:
+        first, *rest = text(path, file).split("\n")
+        if first != _FENCE or _FENCE not in rest:
+            raise Unreadable(Where(file, 1, 1), "no front matter; begin with a line `---`, YAML, and a line `---`")
+        end = rest.index(_FENCE)
+        head = "\n".join(["", *rest[:end]])  # an empty line in place of the fence, so that places are the file's
+        return _Reader(file, head, problems).read(), "\n" * (end + 2) + "\n".join(rest[end + 1 :])
     except Unreadable as error:
         problems.append(error.problem)
         return None

@@ -45,3 +45,8 @@ def _read(way: str) -> str:
             why = error.strerror if isinstance(error, OSError) else "not a UTF-8 text"
         raise StrongroomError(f"--token {way}: {why}")
     raise StrongroomError(f"--token: the token itself is never an argument; {_WAYS}")
+
+
+def is_a_token(text: str) -> bool:
+    """Whether a text looks like a token itself."""
+    return bool(_A_TOKEN.match(text))
