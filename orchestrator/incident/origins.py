@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import SYSTEM
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _MOUNTED = ("auth", "secrets")
 _FOUND = 200
+_LEASES = "sys/leases/lookup/"
+_HARDLY = {"rate": 0.0001, "interval": 3600}
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,25 @@ class Origin:
         return Close(
             self.title, namespace, self.path, self.object.shut, f"no new {what}", whole=True, fixed=frozenset(fixed)
         )
+
+    def soft(self, namespace: str) -> Iterator[Close]:
+        """Holding back instead of shutting: a quota that lets one through an hour and client address."""
+        for one in self.object.gives:
+            if limited := self._limited(one):
+                path = "/".join(part for part in (namespace, limited["path"]) if part)
+                name = sha256(f"{path} {limited}".encode()).hexdigest()[:12]
+                change = {**limited, "path": path, **_HARDLY}
+                stops = f"more than one new {one.what} an hour and client address"
+                yield Close(self.title, "", f"sys/quotas/rate-limit/strongroom-{name}", change, stops, soft=True)
+
+    def _limited(self, gives: Gives) -> dict[str, str]:
+        """What a quota names: the path that gives it out, with the role where one path serves several."""
+        if any(path.startswith("meta.") for path in gives.says):
+            return {"path": f"auth/{self.mount}/", "role": self.name}
+        if gives.says:
+            return {"path": self.filled(gives.says["path"])}
+        leased = self.filled(gives.list)
+        return {"path": leased.removeprefix(_LEASES).strip("/")} if leased.startswith(_LEASES) else {}
 
     def rules(self, namespace: str) -> list[Rule]:
         return [Rule(self.title, namespace, self._matcher(one)) for one in self.object.gives if one.says]
