@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 EVERYTHING = frozenset(CAPABILITIES) - {"deny"}
 ROOT = "root"
+_LISTING = frozenset({"list", "scan"})
+_DIFFER = "OpenBao and Vault heed different patterns of these policies where a list is asked for"
 _VERSIONED = ("data", "metadata", "delete", "destroy", "undelete")  # KV v2 keeps one secret under each of them
 
 
@@ -66,13 +68,13 @@ class _Hit:
 def capabilities(
     policies: LivePolicies, path: str, entity: Entity | None = None, now: datetime | None = None
 ) -> Rights:
-    """What a token with exactly these policies may do at an API path, as `sys/capabilities` tells it.
+    """What a token with exactly these policies may do at an API path, as `sys/capabilities` of OpenBao tells it.
 
     Without an entity, or a time for rules that expire, what hangs on it is a perhaps; the empty entity is none at all.
     """
     path = path.lstrip("/")
     bare = path.removesuffix("/")
-    steps = (_exact(path), _exact(bare), _loose(bare), _loose(path))
+    steps = (_exact(path), _exact(bare), _loose(path), _loose(bare))
     return _Question(policies, steps, EVERYTHING, now).answer(frozenset(policies), entity)
 
 
@@ -94,11 +96,12 @@ class Reach:
     def __init__(
         self, policies: LivePolicies, path: str, wanted: Iterable[str] = ("read",), now: datetime | None = None
     ) -> None:
-        asked: dict[tuple[_Step, ...], set[str]] = {}
-        for capability in wanted:
-            asked.setdefault(_steps(capability, path.lstrip("/")), set()).add(capability)
-        self._questions = [_Question(policies, steps, frozenset(words), now) for steps, words in asked.items()]
-        self._open = frozenset().union(*(question.open for question in self._questions))
+        path, words = path.lstrip("/"), frozenset(wanted)
+        self._plain = _Question(policies, (_exact(path), _loose(path)), words - _LISTING, now)
+        openbao, vault = _listings(path)
+        self._openbao = _Question(policies, openbao, words & _LISTING, now)
+        self._vault = _Question(policies, vault, words & _LISTING, now)
+        self._open = frozenset((*self._plain.open, *self._openbao.open))
         self._known: dict[frozenset[str], Rights] = {}
 
     def of(self, names: Iterable[str], entity: Entity | None = None) -> Rights:
@@ -114,21 +117,21 @@ class Reach:
         return self._known[held]
 
     def _answer(self, held: frozenset[str], entity: Entity | None) -> Rights:
-        answers = [question.answer(held, entity) for question in self._questions]
-        return Rights(
-            frozenset().union(*(one.sure for one in answers)),
-            frozenset().union(*(one.perhaps for one in answers)),
-            tuple(dict.fromkeys(doubt for one in answers for doubt in one.doubts)),
+        plain, one, other = (
+            question.answer(held, entity) if question.wanted else Rights()
+            for question in (self._plain, self._openbao, self._vault)
         )
+        sure = plain.sure | (one.sure & other.sure)
+        differ = (_DIFFER,) if one.granted != other.granted else ()
+        doubts = dict.fromkeys((*plain.doubts, *one.doubts, *other.doubts, *differ))
+        return Rights(sure, (plain.granted | one.granted | other.granted) - sure, tuple(doubts))
 
 
-def _steps(capability: str, path: str) -> tuple[_Step, ...]:
-    """Where a request that needs the capability looks for its rule."""
-    if capability not in {"list", "scan"}:
-        return _exact(path), _loose(path)
+def _listings(path: str) -> tuple[tuple[_Step, ...], tuple[_Step, ...]]:
+    """Where a list looks for its rule: OpenBao heeds a pattern for the path with its slash first, Vault the other."""
     bare = path.removesuffix("/")
     exact = _exact(f"{bare}/"), _exact(bare)
-    return (*exact, *((_loose(bare),) if capability == "list" else ()), _loose(f"{bare}/"))
+    return (*exact, _loose(f"{bare}/"), _loose(bare)), (*exact, _loose(bare), _loose(f"{bare}/"))
 
 
 class _Question:
@@ -156,7 +159,7 @@ class _Question:
         first = max((hit.order for hit in sure), key=_key, default=None)
         granted = _merged(hit.capabilities for hit in sure if hit.order == first)
         doubtful = [hit for hit in hits if hit.doubt and (first is None or hit.order[0] >= first[0])]
-        certain = granted.intersection(*(hit.capabilities - {"deny"} for hit in doubtful)) & self.wanted
+        certain = granted.intersection(*(_merged((hit.capabilities,)) for hit in doubtful)) & self.wanted
         possible = (granted.union(*(hit.capabilities for hit in doubtful)) & self.wanted) - certain
         doubts = tuple(dict.fromkeys(hit.doubt for hit in doubtful)) if possible else ()
         return Rights(certain, possible, doubts)
