@@ -166,6 +166,84 @@ def reset(_: Context, yes: bool = False) -> None:
         sys.stdout.write("the embedded stack's data is deleted\n")
 
 
+NAMED = {
+    "accessor": "a token's accessor",
+    "role": "a role or user, such as auth/approle/payments",
+    "entity": "an entity, by name or id",
+    "group": "a group, by name or id",
+    "policy": "a policy: everyone who has it",
+    "mount": "all that a mount gave out",
+    "lease-prefix": "all leases below a path",
+    "secret-id-accessor": "a SecretID's accessor",
+    "database-role": "a role of a database mount, such as database/orders-read",
+}
+
+
+@task(
+    iterable=["token", *(name.replace("-", "_") for name in NAMED)],
+    help={
+        "incident": "its name: the evidence is kept in incidents/NAME",
+        "environment": ENVIRONMENT,
+        "namespace": "the namespace of what leaked, from the root; the environment's when left out",
+        "dry-run": "show what hangs on it, and end",
+        "yes": "the digest that --dry-run showed: go on without asking",
+        "max-rate": "requests a second at most, for a server under attack",
+        "token": "a leaked token: `-` for stdin, `file:PATH`, or `prompt`",
+        "format": FORMAT,
+        **NAMED,
+    },
+)
+def revoke(
+    _: Context,
+    incident: str = "",
+    environment: str = "dev",
+    namespace: str = "",
+    dry_run: bool = False,
+    yes: str = "",
+    max_rate: float = 0.0,
+    format: str = "text",
+    token: list[str] | None = None,
+    accessor: list[str] | None = None,
+    role: list[str] | None = None,
+    entity: list[str] | None = None,
+    group: list[str] | None = None,
+    policy: list[str] | None = None,
+    mount: list[str] | None = None,
+    lease_prefix: list[str] | None = None,
+    secret_id_accessor: list[str] | None = None,
+    database_role: list[str] | None = None,
+) -> None:
+    """Cut everything that hangs on what leaked, prove it dead, and keep the evidence."""
+    named = {name: value for name, value in locals().items() if name.replace("_", "-") in NAMED}
+    with answering(format) as answer:
+        from orchestrator.commands import incident as commands
+        from orchestrator.incident import given, words
+        from orchestrator.incident.run import Outcome
+        from orchestrator.report import as_json
+
+        progress = words.Progress()
+        asked = commands.Asked(
+            incident,
+            [(sort.replace("_", "-"), value) for sort, values in named.items() for value in values or ()],
+            given.tokens(token or ()),
+            namespace or None,
+            dry_run,
+            yes,
+            max_rate,
+            lambda _: ask("Cut all of this?"),
+        )
+        show = words.show_preview if format == "text" else lambda _: None
+        found = commands.revoke(ROOT, environment, os.environ, asked, show, progress)
+        progress.clear()
+        if isinstance(found, Outcome):
+            as_json(words.outcome_document(found)) if format == "json" else words.show_outcome(found)
+            answer(found.code)
+        else:
+            if format == "json":
+                as_json(words.preview_document(found))
+            answer(2 if found.blast and len(found.blast) else 0)
+
+
 @task
 def docs(_: Context) -> None:
     """Write what is made from the catalogue: docs/reference/, and the schema that editors check the YAML with."""
@@ -214,5 +292,5 @@ def issue(
 approle = Collection("approle")
 approle.add_task(issue)
 namespace = Collection(
-    validate, render, rights, plan, apply, drift, up, down, status, reset, docs, check, test, approle
+    validate, render, rights, plan, apply, drift, revoke, up, down, status, reset, docs, check, test, approle
 )

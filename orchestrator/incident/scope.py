@@ -1,0 +1,127 @@
+"""What hangs on each thing that leaked: one function a sort of target. They read, and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import Refused, StrongroomError
+from orchestrator.incident import identity, origins
+from orchestrator.incident.ground import LOOKUP
+from orchestrator.incident.model import Rule, Scope
+from orchestrator.live.server import Denied, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.documents import Json
+    from orchestrator.incident.ground import Ground
+    from orchestrator.incident.model import Target
+
+Resolver = Callable[["Ground", str], Scope]
+
+
+def accessor(ground: Ground, value: str) -> Scope:
+    facts = _lookup(ground, value)
+    if facts is None:
+        raise StrongroomError(f"accessor {value}: no token lives that has it; it expired, or was revoked already")
+    if ground.is_me(facts):
+        raise Refused(f"accessor {value} is your own token's: take another token to revoke it with")
+    return Scope(singles=(ground.token(value, f"accessor {value}", facts),))
+
+
+def _lookup(ground: Ground, value: str) -> Mapping[str, Json] | None:
+    try:
+        return ground.server.write(LOOKUP, {"accessor": value})
+    except Denied as error:
+        if "invalid accessor" in str(error):
+            return None
+        raise
+    except Rejected as error:
+        if "invalid accessor" in error.words:
+            return None
+        raise
+
+
+def role(ground: Ground, value: str) -> Scope:
+    """All that a role gave out, whichever engine or auth method it belongs to."""
+    return reduce(add, (_origin(ground, one) for one in origins.named(ground, value)))
+
+
+def _origin(ground: Ground, one: origins.Origin) -> Scope:
+    close = one.close(ground.namespace)
+    return Scope(
+        closes=(close,) if close else (),
+        rules=tuple(one.rules(ground.namespace)),
+        listers=tuple(one.listers(ground)),
+        notes=tuple(one.notes(ground)),
+    )
+
+
+def mount(ground: Ground, value: str) -> Scope:
+    """All that a mount gave out: by every object on it, and every lease below it."""
+    family, path = origins.mounted(ground, value)
+    objects = reduce(add, (_origin(ground, one) for one in origins.on(ground, family, path)), Scope())
+    if family == "auth":
+        where = f"auth/{path}/"
+        title = f"auth/{path}"
+        return objects + Scope(rules=(Rule(title, ground.namespace, lambda facts: facts["path"].startswith(where)),))
+    return objects + lease_prefix(ground, path)
+
+
+def lease_prefix(ground: Ground, value: str) -> Scope:
+    """What has a lease below a path; the leases of logins are tokens, and end as tokens."""
+    path = value.strip("/")
+    if path.startswith("auth/"):
+        title = f"lease prefix {path}"
+        return Scope(rules=(Rule(title, ground.namespace, lambda facts: _below(facts["path"], path)),))
+    return Scope(listers=tuple(origins.leases_below(ground, path)))
+
+
+def _below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}/")
+
+
+def secret_id_accessor(ground: Ground, value: str) -> Scope:
+    """One SecretID, and the tokens that its role gave out since it was made: the server tells no closer."""
+    return origins.by_accessor(ground, value)
+
+
+SORTS: Mapping[str, Resolver] = {
+    "accessor": accessor,
+    "token": accessor,
+    "role": role,
+    "database-role": role,
+    "entity": identity.entity,
+    "group": identity.group,
+    "policy": identity.policy,
+    "mount": mount,
+    "lease-prefix": lease_prefix,
+    "secret-id-accessor": secret_id_accessor,
+}
+
+
+def scope(ground: Ground, targets: Sequence[Target]) -> Scope:
+    """All that hangs on the targets; everything that is wrong with them is told at once."""
+    found, failures = Scope(), []
+    for target in targets:
+        try:
+            found += SORTS[target.sort](ground.inside(target.namespace), target.value)
+        except StrongroomError as error:
+            failures.append(error)
+    if failures:
+        worst = max(failures, key=lambda error: error.code)
+        raise type(worst)("\n".join(str(error) for error in failures)) if len(failures) > 1 else worst
+    return _without_my_way(ground, found)
+
+
+def _without_my_way(ground: Ground, found: Scope) -> Scope:
+    """The way by which the caller came in stays open: shut, nobody could come back to finish."""
+    mine = {rule.source for rule in found.rules if rule.matches(ground.me) and rule.namespace == ground.namespace}
+    blocked = [close for close in found.closes if close.title in mine]
+    if blocked:
+        names = ", ".join(close.title for close in blocked)
+        raise Refused(f"your own token came by {names}: come in by another way to cut that one")
+    return found
