@@ -374,8 +374,7 @@ def test_templates_are_filled_as_the_server_fills_them(root: Server) -> None:
     unique = f"reach-{uuid4().hex[:8]}"
     root.write(f"sys/auth/{unique}", {"type": "userpass"})
     accessor = (root.read("sys/auth") or {})[f"{unique}/"]["accessor"]
-    metadata = {"team": "payments", "slash": "payments/db", "star": "*"}
-    made = root.write("identity/entity", {"name": unique, "metadata": metadata, "policies": [unique]})
+    made = root.write("identity/entity", {"name": unique, "metadata": {"team": "payments"}, "policies": [unique]})
     root.write("identity/entity-alias", {"name": "ada", "canonical_id": made["id"], "mount_accessor": accessor})
     group = root.write("identity/group", {"name": unique, "member_entity_ids": [made["id"]]})
     templates = {
