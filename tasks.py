@@ -244,6 +244,22 @@ def revoke(
             answer(2 if found.blast and len(found.blast) else 0)
 
 
+@task(help={"incident": "its name, as --incident said", "format": FORMAT})
+def resume(_: Context, incident: str, format: str = "text") -> None:
+    """Finish a revocation that was killed or that left something alive; nobody is asked again."""
+    with answering(format) as answer:
+        from orchestrator.commands import incident as commands
+        from orchestrator.incident import words
+        from orchestrator.report import as_json
+
+        progress = words.Progress()
+        show = words.show_preview if format == "text" else lambda _: None
+        found = commands.resume(ROOT, os.environ, incident, show, progress)
+        progress.clear()
+        as_json(words.outcome_document(found)) if format == "json" else words.show_outcome(found)
+        answer(found.code)
+
+
 @task
 def docs(_: Context) -> None:
     """Write what is made from the catalogue: docs/reference/, and the schema that editors check the YAML with."""
@@ -291,6 +307,8 @@ def issue(
 
 approle = Collection("approle")
 approle.add_task(issue)
+incident = Collection("incident")
+incident.add_task(resume)
 namespace = Collection(
-    validate, render, rights, plan, apply, drift, revoke, up, down, status, reset, docs, check, test, approle
+    validate, render, rights, plan, apply, drift, revoke, up, down, status, reset, docs, check, test, approle, incident
 )

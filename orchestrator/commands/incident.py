@@ -11,7 +11,7 @@ from orchestrator.context import opened
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import close, evidence, run
 from orchestrator.incident.ground import Ground
-from orchestrator.incident.journal import Journal
+from orchestrator.incident.journal import FILE, Journal
 from orchestrator.incident.model import Target
 from orchestrator.incident.preflight import problems
 from orchestrator.incident.scope import scope as scope_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.context import Context
+    from orchestrator.documents import Json
     from orchestrator.incident.cut import Tell
     from orchestrator.incident.run import Outcome, Preview
 
@@ -57,35 +58,76 @@ def revoke(
     folder = evidence.folder(root, asked.incident)
     with _ground(root, name, environ, asked.rate) as (context, ground):
         targets, held = _targets(ground, asked)
-        scope = scope_of(ground, targets)
-        found = run.preview(
-            ground,
-            asked.incident,
-            context.session.cluster_id,
-            targets,
-            list(problems(ground, scope)),
-            counted=not asked.yes,
-        )
+        found = _preview(context, ground, asked.incident, targets, counted=not asked.yes)
         show(found)
         if asked.dry_run:
             return found
         _check(found, asked)
-        files.private_folder(folder.parent)
-        with files.locked(files.private_folder(folder) / "lock"):
-            journal = Journal(folder)
-            journal.write(
-                "agreed",
-                incident=asked.incident,
-                environment=name,
-                server=context.server,
-                who=context.session.who,
-                digest=found.digest,
-                targets=[vars(one) for one in targets],
-                closes=[one.title for one in found.scope.closes],
-                notes=list(found.scope.notes),
-                problems=[one.text for one in found.problems],
-            )
+        with _journal(files.private_folder(folder)) as journal:
+            journal.write("agreed", **_agreed(context, found, asked))
             return run.carry_out(ground, journal, found, held, tell, time.monotonic)
+
+
+def resume(
+    root: Path, environ: Mapping[str, str], incident: str, show: Callable[[Preview], None], tell: Tell
+) -> Outcome:
+    """Finish what was agreed to, wherever it was killed; nobody is asked again."""
+    folder = _there(root, incident)
+    with _journal(folder) as journal:
+        agreed = journal.last("agreed")
+        if agreed is None:
+            raise StrongroomError(f"{incident}: nobody said yes yet, so nothing was begun; run invoke revoke again")
+        with _ground(root, agreed.data["environment"], environ, agreed.data["rate"]) as (context, ground):
+            _check_home(context, agreed.data)
+            targets = [Target(**one) for line in journal.of("agreed") for one in line.data["targets"]]
+            found = _preview(context, ground, incident, list(dict.fromkeys(targets)), counted=False, again=True)
+            show(found)
+            journal.write("resumed", who=context.session.who)
+            return run.carry_out(ground, journal, found, {}, tell, time.monotonic)
+
+
+def _preview(
+    context: Context, ground: Ground, incident: str, targets: Sequence[Target], *, counted: bool, again: bool = False
+) -> Preview:
+    wrong = list(problems(ground, scope_of(ground, targets, again=again)))
+    return run.preview(ground, incident, context.session.cluster_id, targets, wrong, counted=counted, again=again)
+
+
+def _agreed(context: Context, found: Preview, asked: Asked) -> dict[str, Json]:
+    return {
+        "incident": found.incident,
+        "environment": context.environment.name,
+        "server": context.server,
+        "cluster_id": context.session.cluster_id,
+        "who": context.session.who,
+        "digest": found.digest,
+        "targets": [vars(one) for one in found.targets],
+        "closes": [one.title for one in found.scope.closes],
+        "notes": list(found.scope.notes),
+        "problems": [one.text for one in found.problems],
+        "rate": asked.rate,
+    }
+
+
+def _check_home(context: Context, agreed: Mapping[str, Json]) -> None:
+    if context.session.cluster_id != agreed["cluster_id"]:
+        raise StrongroomError(f"the incident is one of {agreed['server']}, and this is {context.server}")
+
+
+def _there(root: Path, incident: str) -> Path:
+    """The folder of an incident that was begun."""
+    folder = evidence.folder(root, incident)
+    if not (folder / FILE).exists():
+        known = sorted(one.parent.name for one in folder.parent.glob(f"*/{FILE}"))
+        raise StrongroomError(f"there is no incident {incident}; there are: {', '.join(known) or 'none'}")
+    return folder
+
+
+@contextmanager
+def _journal(folder: Path) -> Iterator[Journal]:
+    """The journal for oneself alone: two at a time would each write lines that follow the same one."""
+    with files.locked(folder / "lock"):
+        yield Journal(folder)
 
 
 def _check(found: Preview, asked: Asked) -> None:
@@ -117,8 +159,6 @@ def _targets(ground: Ground, asked: Asked) -> tuple[list[Target], dict[str, str]
 
 def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str) -> list[str]:
     """Open again what the incident shut; the titles of what was opened."""
-    folder = evidence.folder(root, incident)
-    if not folder.exists():
-        raise StrongroomError(f"there is no incident {incident} in {folder.parent}")
-    with _ground(root, name, environ, 0) as (_, ground), files.locked(folder / "lock"):
-        return list(close.reopen(ground, Journal(folder)))
+    folder = _there(root, incident)
+    with _ground(root, name, environ, 0) as (_, ground), _journal(folder) as journal:
+        return list(close.reopen(ground, journal))

@@ -38,6 +38,11 @@ class Ground:
     def namespace(self) -> str:
         return self.server.namespace
 
+    @property
+    def home(self) -> str:
+        """The namespace of our own token: accessors of all but the root's end with an id of theirs."""
+        return self.namespace if "." in str(self.me.get("accessor")) else ""
+
     def inside(self, namespace: str) -> Ground:
         return self if namespace == self.namespace else replace(self, server=self.server.in_namespace(namespace))
 

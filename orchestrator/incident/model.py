@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import StrongroomError
 from orchestrator.live.bulk import Ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.documents import Json, Spec
+
+
+class Gone(StrongroomError):  # noqa: N818 - the name is the sentence: what was named is gone
+    """There is no such thing on the server (any more)."""
 
 
 @dataclass(frozen=True, order=True)

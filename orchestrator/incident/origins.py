@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
 from orchestrator.documents import get
-from orchestrator.errors import StrongroomError
 from orchestrator.incident.ground import kind_of, made
-from orchestrator.incident.model import Close, Credential, Lister, Rule, Scope
+from orchestrator.incident.model import Close, Credential, Gone, Lister, Rule, Scope
 from orchestrator.live.bulk import send
 from orchestrator.shapes import duration
 
@@ -88,7 +87,7 @@ def mounted(ground: Ground, value: str) -> tuple[str, str]:
     """The family and the path of the mount that a person names, with or without the family in front."""
     found = _mount(ground, value.strip("/"))
     if found is None or found[2]:
-        raise StrongroomError(f"mount {value}: there is none{_where(ground)}; the mounts are: {_mounts(ground)}")
+        raise Gone(f"mount {value}: there is none{_where(ground)}; the mounts are: {_mounts(ground)}")
     return found[0], found[1]
 
 
@@ -122,7 +121,7 @@ def named(ground: Ground, value: str) -> list[Origin]:
     said = value.strip("/")
     found = [one for one in _candidates(ground, said) if ground.server.read(one.path) is not None]
     if not found:
-        raise StrongroomError(f"role {value}: there is none{_where(ground)}; {_known(ground, said)}")
+        raise Gone(f"role {value}: there is none{_where(ground)}; {_known(ground, said)}")
     return found
 
 
@@ -186,7 +185,7 @@ def by_accessor(ground: Ground, value: str) -> Scope:
         if reply.status == _FOUND:
             one, single = owners[id(ask)]
             return _given(ground, one, single, reply.content.get("data") or {})
-    raise StrongroomError(f"SecretID accessor {value}: no role{_where(ground)} knows it; it expired, or is destroyed")
+    raise Gone(f"SecretID accessor {value}: no role{_where(ground)} knows it; it expired, or is destroyed")
 
 
 def _given(ground: Ground, one: Origin, single: Credential, facts: Spec) -> Scope:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import identity, origins
 from orchestrator.incident.ground import LOOKUP
-from orchestrator.incident.model import Rule, Scope
+from orchestrator.incident.model import Gone, Rule, Scope
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Resolver = Callable[["Ground", str], Scope]
 def accessor(ground: Ground, value: str) -> Scope:
     facts = _lookup(ground, value)
     if facts is None:
-        raise StrongroomError(f"accessor {value}: no token lives that has it; it expired, or was revoked already")
+        raise Gone(f"accessor {value}: no token lives that has it; it expired, or was revoked already")
     if ground.is_me(facts):
         raise Refused(f"accessor {value} is your own token's: take another token to revoke it with")
     return Scope(singles=(ground.token(value, f"accessor {value}", facts),))
@@ -103,23 +103,33 @@ SORTS: Mapping[str, Resolver] = {
 }
 
 
-def scope(ground: Ground, targets: Sequence[Target]) -> Scope:
-    """All that hangs on the targets; everything that is wrong with them is told at once."""
-    found, failures = Scope(), []
+def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> Scope:
+    """All that hangs on the targets; everything that is wrong with them is told at once.
+
+    `again`, in an incident that is resumed, what is gone meanwhile is no mistake.
+    """
+    found = Scope()
+    failures: list[StrongroomError] = []
     for target in targets:
         try:
             found += SORTS[target.sort](ground.inside(target.namespace), target.value)
+        except Gone as error:
+            if again:
+                found += Scope(notes=(str(error),))
+            else:
+                failures.append(error)
         except StrongroomError as error:
             failures.append(error)
     if failures:
-        worst = max(failures, key=lambda error: error.code)
-        raise type(worst)("\n".join(str(error) for error in failures)) if len(failures) > 1 else worst
+        together = StrongroomError("\n".join(str(error) for error in failures))
+        together.code = max(error.code for error in failures)
+        raise failures[0] if len(failures) == 1 else together
     return _without_my_way(ground, found)
 
 
 def _without_my_way(ground: Ground, found: Scope) -> Scope:
     """The way by which the caller came in stays open: shut, nobody could come back to finish."""
-    mine = {rule.source for rule in found.rules if rule.matches(ground.me) and rule.namespace == ground.namespace}
+    mine = {rule.source for rule in found.rules if rule.namespace == ground.home and rule.matches(ground.me)}
     blocked = [close for close in found.closes if close.title in mine]
     if blocked:
         names = ", ".join(close.title for close in blocked)

@@ -80,6 +80,13 @@ class Scene:
         assert isinstance(found, Outcome)
         return found
 
+    def resume(self) -> Outcome:
+        return incident.resume(self.root, self.environ, "INC-7", self.shown.append, lambda *_: None)
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "incidents/INC-7"
+
     def look(self, *targets: tuple[str, str], **asked: Any) -> Preview:  # noqa: ANN401 - any flag
         found = self.revoke(*targets, dry_run=True, **asked)
         assert isinstance(found, Preview)
