@@ -115,7 +115,7 @@ def _preview(
     counted: bool,
     again: bool = False,
 ) -> Preview:
-    scope = closing(scope_of(ground, targets, again=again), how)
+    scope = closing(ground, scope_of(ground, targets, again=again), how)
     wrong = list(problems(ground, scope))
     return run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted)
 

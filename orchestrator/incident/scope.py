@@ -139,7 +139,7 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> 
         together = StrongroomError("\n".join(str(error) for error in failures))
         together.code = max(error.code for error in failures)
         raise failures[0] if len(failures) == 1 else together
-    return _without_my_way(ground, found)
+    return found
 
 
 def _without_my_way(ground: Ground, found: Scope) -> Scope:
@@ -157,9 +157,9 @@ def _my_way(ground: Ground, found: Scope) -> set[str]:
     return {rule.source for rule in found.rules if rule.namespace == ground.home and rule.matches(ground.me)}
 
 
-def closing(found: Scope, how: str) -> Scope:
+def closing(ground: Ground, found: Scope, how: str) -> Scope:
     """The scope with only the closes of one way: "hard" shuts, "soft" holds back, "none" leaves all open."""
     closes = tuple(one for one in found.closes if how != "none" and one.soft == (how == "soft"))
     open_ = {one.title for one in found.closes} - {one.title for one in closes}
     notes = tuple(f"{title} stays open: it may give out more" for title in sorted(open_))
-    return replace(found, closes=closes, notes=(*found.notes, *notes))
+    return _without_my_way(ground, replace(found, closes=closes, notes=(*found.notes, *notes)))
