@@ -182,7 +182,7 @@ NAMED = {
 
 
 @task(
-    iterable=["token", *(name.replace("-", "_") for name in NAMED)],
+    iterable=["token", "finding", *(name.replace("-", "_") for name in NAMED)],
     help={
         "incident": "its name: the evidence is kept in incidents/NAME",
         "environment": ENVIRONMENT,
@@ -191,6 +191,7 @@ NAMED = {
         "dry-run": "show what hangs on it, and end",
         "yes": "the digest that --dry-run showed: go on without asking",
         "max-rate": "requests a second at most, for a server under attack",
+        "finding": "what a secret scanner wrote: SARIF, or the JSON of gitleaks, trufflehog, Kingfisher",
         "token": "a leaked token: `-` for stdin, `file:PATH`, or `prompt`",
         "format": FORMAT,
         **NAMED,
@@ -207,6 +208,7 @@ def revoke(
     max_rate: float = 0.0,
     format: str = "text",
     token: list[str] | None = None,
+    finding: list[str] | None = None,
     accessor: list[str] | None = None,
     role: list[str] | None = None,
     entity: list[str] | None = None,
@@ -232,6 +234,7 @@ def revoke(
             incident,
             [(sort.replace("_", "-"), value) for sort, values in named.items() for value in values or ()],
             given.tokens(token or ()),
+            [Path(file) for file in finding or ()],
             namespace or None,
             close,
             dry_run,
