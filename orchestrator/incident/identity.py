@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import Refused, StrongroomError
+from orchestrator.catalog.shared import SHUT_POLICIES, SHUT_POLICY
+from orchestrator.errors import Refused
 from orchestrator.incident.model import Close, Gone, Rule, Scope
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from orchestrator.incident.ground import Ground
 
 ROOT = "root"
-EMPTY = 'path "strongroom/shut" {\n  capabilities = ["deny"]\n}\n'  # a policy without a rule is refused
 
 
 def _named(ground: Ground, what: str, value: str) -> Mapping[str, Json]:
@@ -47,7 +47,7 @@ def group(ground: Ground, value: str) -> Scope:
         title,
         ground.namespace,
         f"identity/group/id/{found['id']}",
-        {"policies": []},
+        {"policies": SHUT_POLICIES},
         f"what {', '.join(found.get('policies') or ()) or 'no policy'} gave its members",
     )
     return Scope((close,), (Rule(title, ground.namespace, lambda facts: facts.get("entity_id") in members),))
@@ -72,7 +72,7 @@ def policy(ground: Ground, value: str) -> Scope:
         raise Gone(f"policy {value}: there is none; the policies are: {known}")
 
     title = f"policies/{value}"
-    close = Close(title, ground.namespace, path, {"policy": EMPTY}, "what the policy allowed, for whoever has it")
+    close = Close(title, ground.namespace, path, {"policy": SHUT_POLICY}, "what the policy allowed, for whoever has it")
     return Scope((close,), (Rule(title, ground.namespace, partial(_has, value)),))
 
 

@@ -132,6 +132,7 @@ class Blast:
     credentials: tuple[Credential, ...]
     tokens: int  # how many tokens were looked at
     requests: int
+    seconds: float = 0.0  # how long it took
     spared: tuple[str, ...] = ()  # what fits and is not cut, with the reason
 
     def __len__(self) -> int:

@@ -11,7 +11,6 @@ from orchestrator.incident import close, cut, evidence
 from orchestrator.incident.look import blast
 from orchestrator.incident.model import Scope
 from orchestrator.incident.prove import prove
-from orchestrator.incident.scope import scope as scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,13 +78,12 @@ def preview(
     incident: str,
     cluster: str,
     targets: Sequence[Target],
+    scope: Scope,
     problems: Sequence[Problem],
     *,
     counted: bool,
-    again: bool = False,
 ) -> Preview:
     """Everything that can be told without changing anything."""
-    scope = scope_of(ground, targets, again=again)
     found = blast(ground, scope) if counted else None
     sources = {one.source for one in (found.credentials if found else ())} | {one.title for one in scope.closes}
     owners = {source: owner for source in sources if (owner := ground.owner(source))}
