@@ -380,5 +380,22 @@ approle.add_task(issue)
 incident = Collection("incident")
 incident.add_task(resume)
 namespace = Collection(
-    validate, render, rights, plan, apply, drift, revoke, runbook, drill, up, down, status, reset, docs, check, test, approle, incident
+    validate,
+    render,
+    rights,
+    plan,
+    apply,
+    drift,
+    revoke,
+    runbook,
+    drill,
+    up,
+    down,
+    status,
+    reset,
+    docs,
+    check,
+    test,
+    approle,
+    incident,
 )

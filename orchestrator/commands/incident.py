@@ -190,3 +190,11 @@ def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str)
     folder = _there(root, incident)
     with _ground(root, name, environ, 0) as (_, ground), _journal(folder) as journal:
         return list(close.reopen(ground, journal))
+
+
+def reached(root: Path, name: str, environ: Mapping[str, str]) -> str:
+    """The server, who leads it, and that it answers requests which are recorded: health says 200 while those fail."""
+    with _ground(root, name, environ, 0) as (session, ground):
+        leader = ground.inside("").server.read("sys/leader") or {}
+        alone = "one node alone" if not leader.get("ha_enabled") else "NO LEADER"
+        return f"{session}: unsealed, and answers; {leader.get('leader_address') or alone} leads"

@@ -122,14 +122,14 @@ def front_matter(path: Path, file: str, problems: list[Problem]) -> tuple[Node, 
     """The YAML between the first two lines of `---`, and the text below it; None and what is wrong."""
     try:
         first, *rest = text(path, file).split("\n")
-        if first != _FENCE or _FENCE not in rest:
-            raise Unreadable(Where(file, 1, 1), "no front matter; begin with a line `---`, YAML, and a line `---`")
-        end = rest.index(_FENCE)
-        head = "\n".join(["", *rest[:end]])  # an empty line in place of the fence, so that places are the file's
-        return _Reader(file, head, problems).read(), "\n" * (end + 2) + "\n".join(rest[end + 1 :])
+        end = rest.index(_FENCE) if first == _FENCE and _FENCE in rest else None
+        if end is not None:
+            head = "\n".join(["", *rest[:end]])  # an empty line in place of the fence, so that places are the file's
+            return _Reader(file, head, problems).read(), "\n" * (end + 2) + "\n".join(rest[end + 1 :])
+        problems.append(problem(Where(file, 1, 1), "no front matter; begin with a line `---`, YAML, and a line `---`"))
     except Unreadable as error:
         problems.append(error.problem)
-        return None
+    return None
 
 
 def first_keys(path: Path) -> Iterator[str]:

@@ -82,7 +82,7 @@ class Rehearsed:
     def _did(self, command: str) -> bool:
         if hand := self.planted.hands.get(command):
             hand()
-        elif command.split()[0] in _TOOLS:
+        elif command.split(maxsplit=1)[0] in _TOOLS:
             try:
                 self.stage.run(command)
             except subprocess.CalledProcessError as error:

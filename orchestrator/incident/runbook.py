@@ -38,10 +38,7 @@ KINDS: Mapping[str, str] = {
     "path": "a path, such as auth/approle/payments",
     "secret": "where the secret is to be read: prompt, file:PATH, or - for stdin",
 }
-CLOSES: Mapping[str, str] = {
-    "source": "what gave it out is shut before anything is cut",
-    NONE: "nothing gives out more of it",
-}
+CLOSES = ("hard", "soft", NONE)  # as `invoke revoke --close` knows them
 _KEYS = ("title", "targets", "asks", "close", "steps", "proofs", "tell", "drill", "because", "drilled")
 _REQUIRED = ("title", "close", "steps", "tell", "drill")
 _STAMP = ("at", "server", "seconds", "result")
@@ -210,7 +207,9 @@ class _Sheet:
     def _targets(self, front: Node) -> Iterator[tuple[str, str]]:
         for sort, node in self._map(front, "targets"):
             if sort not in SORTS:
-                self._wrong(front.value["targets"].keys[sort], f"{sort}: no flag of `invoke revoke`; {meant(sort, SORTS)}")
+                self._wrong(
+                    front.value["targets"].keys[sort], f"{sort}: no flag of `invoke revoke`; {meant(sort, SORTS)}"
+                )
             for one in node.texts():
                 yield sort, one.value
 

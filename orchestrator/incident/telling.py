@@ -59,7 +59,9 @@ class Terminal:
 
     def step(self, step: Step) -> None:
         console = err()
-        console.print(f"\nstep {step.number} of {self.total}: {DOES.get(step.do, 'by hand')}", style="bold", markup=False)
+        console.print(
+            f"\nstep {step.number} of {self.total}: {DOES.get(step.do, 'by hand')}", style="bold", markup=False
+        )
         if step.say:
             console.print(step.say, markup=False)
         for command in step.run:

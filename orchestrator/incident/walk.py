@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.commands import incident as commands
-from orchestrator.context import opened
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import evidence, given
 from orchestrator.incident.journal import FILE, Journal, read
 from orchestrator.incident.run import Outcome
-from orchestrator.incident.runbook import Step, placeholders
+from orchestrator.incident.runbook import NONE, Step, placeholders
 from orchestrator.local import files
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def walk(asked: Walk) -> Walked:
         lines = _lines(asked)
         _same_steps(asked, lines)
         every = steps(asked.book)
-        over = _over(asked, lines)
+        over = _over(lines)
         asked.voice.begins(asked.book, asked.incident, len(over), len(every))
         if not any(line.what == "runbook" for line in lines):
             _note(asked, "runbook", digest=asked.book.digest, title=asked.book.title, environment=asked.environment)
@@ -118,16 +117,16 @@ def walk(asked: Walk) -> Walked:
 def _check(asked: Walk) -> None:
     known = {one.name: one for one in asked.book.questions}
     wrong = [f"--set {name}: {asked.book.name} asks for no {name}" for name in asked.answers if name not in known]
-    wrong += [
-        why for name, text in asked.answers.items() if name in known and (why := _unfit(known[name], text))
-    ]
+    wrong += [why for name, text in asked.answers.items() if name in known and (why := _unfit(known[name], text))]
     if wrong:
         raise StrongroomError("\n".join(wrong))
 
 
 def _unfit(question: Question, answer: str) -> str:
     if any(given.is_a_token(word) for word in answer.split()):
-        return f"{question.name}: this is a token itself, which would stand in the journal; write where it is to be read"
+        return (
+            f"{question.name}: this is a token itself, which would stand in the journal; write where it is to be read"
+        )
     return question.wrong(answer)
 
 
@@ -158,7 +157,7 @@ def _same_steps(asked: Walk, lines: list[Line]) -> None:
         )
 
 
-def _over(asked: Walk, lines: list[Line]) -> dict[int, Line]:
+def _over(lines: list[Line]) -> dict[int, Line]:
     """The steps that are behind us."""
     ended = ("done", "skipped")
     return {line.data["number"]: line for line in lines if line.what == "step" and line.data["state"] in ended}
@@ -221,8 +220,12 @@ def _ask(asked: Walk, step: Step, answers: dict[str, str]) -> None:
                 _note(asked, "answer", name=question.name, answer=answer)
 
 
+def _known(asked: Walk, answers: Mapping[str, str]) -> dict[str, str]:
+    return {**answers, "incident": asked.incident, "environment": asked.environment}
+
+
 def _filled(asked: Walk, step: Step, answers: Mapping[str, str]) -> Step:
-    known = {**answers, "incident": asked.incident, "environment": asked.environment}
+    known = _known(asked, answers)
 
     def fill(text: str) -> str:
         return text.format(**known) if set(placeholders(text)) <= known.keys() else text
@@ -232,14 +235,15 @@ def _filled(asked: Walk, step: Step, answers: Mapping[str, str]) -> Step:
 
 def _targets(asked: Walk, answers: Mapping[str, str]) -> list[tuple[str, str]]:
     """What the runbook names as leaked; several in one answer stand with spaces between, and none is none."""
+    known = _known(asked, answers)
     secret = {one.name for one in asked.book.questions if one.kind == "secret"}
     found: list[tuple[str, str]] = []
     for sort, value in asked.book.targets:
         names = placeholders(value)
-        if names and set(names) <= secret:
-            found.append((sort, value.format(**answers)))
-        elif not names or all(answers[name] for name in names):
-            found += [(sort, one) for one in value.format(**answers).split()]
+        if secret.intersection(names):
+            found += [(sort, way)] if (way := value.format(**known)) else []
+        elif all(known[name] for name in names):
+            found += [(sort, one) for one in value.format(**known).split()]
     return found
 
 
@@ -250,6 +254,7 @@ def _leak(asked: Walk, answers: Mapping[str, str], *, dry_run: bool) -> commands
         asked.incident,
         [(sort, value) for sort, value in targets if sort != "token"],
         given.tokens(ways),
+        close=asked.book.close,
         dry_run=dry_run,
         yes="" if dry_run else asked.yes,
         agree=asked.voice.agree,
@@ -280,9 +285,7 @@ def _revoke(asked: Walk, answers: Mapping[str, str]) -> str:
         outcome = commands.resume(asked.root, asked.environ, asked.incident, voice.preview, voice.progress)
     else:
         leak = _leak(asked, answers, dry_run=False)
-        found = commands.revoke(
-            asked.root, asked.environment, asked.environ, leak, voice.preview, voice.progress
-        )
+        found = commands.revoke(asked.root, asked.environment, asked.environ, leak, voice.preview, voice.progress)
         if not isinstance(found, Outcome):
             raise TypeError(found)
         outcome = found
@@ -308,7 +311,7 @@ def _judged(book: Runbook, outcome: Outcome) -> str:
         raise StrongroomError(
             f"this lives on: {', '.join(dict.fromkeys(alive))}; put right what the reasons name, and run this again"
         )
-    if book.close == "source" and not outcome.shut:
+    if book.close != NONE and not outcome.shut:
         raise StrongroomError("nothing was shut, and what leaked gives out more of it: see what the look says")
     unproven = [one.title for one in outcome.proofs if one.dead is None and one.what in book.proofs]
     proven = f"shut {len(outcome.shut)}, cut {outcome.cut.ended}, proven dead in {outcome.seconds:.1f} s"
@@ -332,11 +335,7 @@ def _undo_close(asked: Walk, _: Mapping[str, str]) -> str:
 
 
 def _status(asked: Walk, _: Mapping[str, str]) -> str:
-    """An answer to a request that is audited: health alone says 200 while every request fails."""
-    with opened(asked.root, asked.environment, asked.environ) as context:
-        leader = context.session.server.in_namespace("").read("sys/leader") or {}
-        who = leader.get("leader_address") or ("none is needed" if not leader.get("ha_enabled") else "NONE")
-        return f"{context.server}: unsealed, and answers; leader: {who}"
+    return commands.reached(asked.root, asked.environment, asked.environ)
 
 
 _AUTOMATIC: Mapping[str, Callable[[Walk, Mapping[str, str]], str]] = {
@@ -349,7 +348,7 @@ _AUTOMATIC: Mapping[str, Callable[[Walk, Mapping[str, str]], str]] = {
 
 
 def _walked(asked: Walk) -> Walked:
-    over = _over(asked, _lines(asked)).values()
+    over = _over(_lines(asked)).values()
     skipped = tuple(f"{one.data['number']}: {one.data['words']}" for one in over if one.data["state"] == "skipped")
     unproven = tuple(one.data["words"].partition(_UNPROVEN)[2] for one in over if _UNPROVEN in one.data["words"])
     return Walked(asked.incident, asked.folder, len(over), skipped, unproven)

@@ -1,4 +1,4 @@
-"""A machine ran wild: one role of eleven gave out thousands of tokens, and goes on."""
+"""A machine ran wild: one role of eleven gave out hundreds of tokens in seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestrator.incident.drills.stage import Planted
 if TYPE_CHECKING:
     from orchestrator.incident.drills.stage import Stage
 
-TOKENS = 2000
+TOKENS = 400
 WAYS = 8
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
@@ -10,8 +12,11 @@ from orchestrator.incident.drills.stage import Planted
 from orchestrator.local import process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.incident.drills.stage import Stage
 
+SEALED = 2
 _KEYS = ".strongroom/stack/vault/keys.json"
 
 
@@ -27,4 +32,16 @@ def plant(stage: Stage) -> Planted:
         if process.until(lambda: stage.answers() or None, 30) is None:
             raise StrongroomError("the server took the unseal key, and answers nothing still")
 
-    return Planted((), stage.bystanders(), hands={"bao operator unseal": unseal}, breaks=seal)
+    hands: dict[str, Callable[[], None]] = {"bao status": partial(_is_sealed, stage), "bao operator unseal": unseal}
+    return Planted((), stage.bystanders(), hands=hands, breaks=seal)
+
+
+def _is_sealed(stage: Stage) -> None:
+    """The command exits with 2 on a sealed node, and with 0 on one that is open."""
+    try:
+        stage.run("bao status")
+    except CalledProcessError as error:
+        if error.returncode == SEALED:
+            return
+        raise
+    raise StrongroomError("`bao status` exits with 0: the server is not sealed")

@@ -79,7 +79,9 @@ class Stage:
         names = [f"bystander-{number}" for number in range(OTHERS)]
         self.roles(*names)
         made = [one for name in names for one in self.logins(name, count)]
-        parent = str(self.server.write("auth/token/create", {"policies": ["default"], "no_parent": True})["client_token"])
+        parent = str(
+            self.server.write("auth/token/create", {"policies": ["default"], "no_parent": True})["client_token"]
+        )
         return [*made, self.token(parent)]
 
     def token(self, token: str) -> Life:
