@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 BOOKS = runbook.load_all(REPOSITORY)
 DRILLED = [one.name for one in BOOKS if one.drill != runbook.NONE]
 TEXTS = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "runbooks").glob("*.md")]
-COMMAND = r"(?:^\s*(?:- |\$ |run: )?|`)({} [^`\n]*)"
+COMMAND = r"(?:^\s*(?:- |\$ |run: )?|`)({} [a-z][^`\n]*)"
 BODY = "\n".join(f"## {name}\n\ntext\n" for name in runbook.HEADINGS)
 HEAD = "title: Something leaked\nclose: none\ntell: [nobody]\ndrill: none\nbecause: it is a test\n"
 BY_HAND = f"{HEAD}steps: [{{say: Look.}}, {{say: Look again., run: bao status, see: it is open.}}]\n"
@@ -100,8 +100,6 @@ def test_every_command_of_ours_that_is_told_to_be_typed_exists() -> None:
     wrong = []
     for place, command in quoted("invoke"):
         name, *words = shlex.split(command.partition(" #")[0])[1:]
-        if name.startswith("-"):  # a flag of invoke itself
-            continue
         task = tasks.get(name)
         flags = {*task.flag_names(), *task.inverse_flags} if task else set()
         said = [word.partition("=")[0] for word in words if word.startswith("-") and word != "-"]
@@ -285,11 +283,40 @@ def test_killed_anywhere_it_goes_on_where_it_was(scene: Scene, deadly: tuple[Any
 
 
 @pytest.mark.server
-def test_root_is_not_cut_by_a_token_that_could_die_with_it(scene: Scene) -> None:
-    with pytest.raises(Refused) as wrong:
-        scene.look(("policy", "root"))
+def test_root_tokens_are_cut_though_their_policy_cannot_be_shut(scene: Scene) -> None:
+    made = [scene.token("root") for _ in range(2)]
+    other = scene.token("default")
 
-    assert str(wrong.value) == ""
+    outcome = scene.cut(("policy", "root"))
+
+    assert (outcome.code, outcome.shut) == (0, ())
+    assert [scene.lives(token) for token in (*made, other)] == [False, False, True]
+    assert outcome.notes[:1] == (
+        "policy root cannot be shut: whoever holds enough unseal or recovery keys can make a new root token",
+    )
+
+
+@pytest.mark.server
+def test_the_caller_is_spared_among_the_root_tokens(scene: Scene) -> None:
+    mine, other = scene.token("root"), scene.token("root")
+
+    scene.cut(("policy", "root"), token=mine)
+
+    assert [scene.lives(token) for token in (mine, other)] == [True, False]
+
+
+@pytest.mark.server
+def test_root_is_not_cut_by_a_token_that_could_die_with_it(scene: Scene) -> None:
+    child = str(scene.server.write("auth/token/create", {"policies": ["root"]})["client_token"])
+
+    with pytest.raises(Refused) as wrong:
+        scene.cut(("policy", "root"), token=child)
+
+    assert str(wrong.value) == (
+        "policy root: your own token has a parent, which may be a root token, and yours would die with it; "
+        "come in by a login, or with an orphan"
+    )
+    assert scene.lives(child)
 
 
 @pytest.fixture(scope="module")
