@@ -81,7 +81,10 @@ def _has(policy: str, facts: Mapping[str, Json]) -> bool:
 
 
 def _root(ground: Ground) -> Scope:
-    """Every root token but the caller's own; the policy itself cannot be shut, as no document stands behind it."""
+    """Every root token but the caller's own: those of the root namespace, where nearly all are, and of this one.
+
+    The policy itself cannot be shut, as no document stands behind it.
+    """
     if not ground.me.get("orphan", True):
         raise Refused(
             "policy root: your own token has a parent, which may be a root token, and yours would die with it; "
@@ -91,4 +94,5 @@ def _root(ground: Ground) -> Scope:
         f"policy {ROOT} cannot be shut: whoever holds enough unseal or recovery keys can make a new root token",
         "tokens that were made with a root token, and are no orphans, die with it; the server does not tell which",
     )
-    return Scope(rules=(Rule(f"policies/{ROOT}", ground.namespace, partial(_has, ROOT)),), notes=notes)
+    rules = (Rule(f"policies/{ROOT}", one, partial(_has, ROOT)) for one in dict.fromkeys(("", ground.namespace)))
+    return Scope(rules=tuple(rules), notes=notes)
