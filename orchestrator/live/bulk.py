@@ -20,7 +20,7 @@ from orchestrator.live.channel import DEPTH, Channel, connect
 from orchestrator.live.jobs import FIRST_PAUSE, LONGEST_PAUSE, Jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from urllib.parse import SplitResult
 
     from orchestrator.documents import Json
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 16
 TAKEN = 2 * CONNECTIONS * DEPTH
-_CONNECT = 5.0
+_CONNECT = 5.0  # seconds
+_UNSERVED = replies.TRANSIENT - {HTTPStatus.INTERNAL_SERVER_ERROR}
 _READS = {"GET", "LIST"}
 _LEADERLESS = ("leader", "shutdown", "context canceled")
 
@@ -71,7 +72,7 @@ def line(session: Session, rate: float = 0) -> Line:
     return Line(session.address, session.token, session.place.verify, rate=rate)
 
 
-def send(line: Line, asks: Iterable[Ask]) -> Iterator[tuple[Ask, Reply]]:
+def send(line: Line, asks: Iterable[Ask]) -> Generator[tuple[Ask, Reply], None, None]:
     """Each ask with its answer, as they come; asks are taken as they can be sent, so they may not wait for an answer.
 
     An answer that another try could better is given after the line's patience; no answer at all is an error.
@@ -175,7 +176,7 @@ class _Run:
     def _opened(self) -> Channel[Job[Ask]] | None:
         """A new connection, None where there is none now."""
         try:
-            one: Channel[Job[Ask]] = Channel(connect(self.place, self.context, min(_CONNECT, self.line.patience)))
+            one: Channel[Job[Ask]] = Channel(connect(self.place, self.context, _CONNECT))
         except OSError as error:
             failure = error
         else:
@@ -210,7 +211,7 @@ class _Run:
                 yield job.ask, reply
                 spent = time.monotonic() - began  # whoever takes the answers may be slow: not the server's fault
                 self.progress, self.heard = self.progress + spent, self.heard + spent
-        if one.lost is not None:
+        if one.lost is not None and not one.parser.over:
             self._failed(one.lost)
 
     def _received(self, one: Channel[Job[Ask]], mask: int) -> list[tuple[Job[Ask], http1.Reply]]:
@@ -237,7 +238,8 @@ class _Run:
                 if self._postponed(job, raw):
                     return None
                 return self._reply(raw)
-        self.progress, self.pause, self.served = self.heard, FIRST_PAUSE, True
+        if raw.status not in _UNSERVED:
+            self.progress, self.pause, self.served = self.heard, FIRST_PAUSE, True
         return self._reply(raw)
 
     def _check(self, raw: http1.Reply, said: str) -> None:
