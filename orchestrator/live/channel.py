@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from orchestrator.live.http1 import Reply
 
 T = TypeVar("T")
-DEPTH = 16
-_PIECE = 1 << 18
+DEPTH = 8
+_PIECE = 1 << 16
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _LIFE_SIGNS = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000}
 
@@ -69,7 +69,8 @@ class Channel(Generic[T]):
             self.lost = error
         if len(found) > len(self.waiting):
             self.lost = ConnectionAbortedError()
-        self.depth = min(2 * self.depth, DEPTH)
+        if found:
+            self.depth = min(2 * self.depth, DEPTH)
         return [(self.waiting.popleft(), reply) for reply in found[: len(self.waiting)]]
 
     def _read(self, found: list[Reply]) -> None:
