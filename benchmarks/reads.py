@@ -66,9 +66,12 @@ def measure(line: Line, folder: Path, count: int) -> None:
 
 
 def reading(line: Line) -> Line:
-    """With a token that may do nothing else, for an hour: hey takes it only as an argument, which others can see."""
+    """With a token that may do nothing else, for an hour: hey takes it only as an argument, which others can see.
+
+    It is without the policy `default`, whose templates the server fills in anew for each request, at four times the cost.
+    """
     policy = f'path "{LOOKUP}" {{ capabilities = ["update"] }}'
-    may = {"policies": ["lookup"], "ttl": "1h"}
+    may = {"policies": ["lookup"], "no_default_policy": True, "ttl": "1h"}
     asks = [Ask("PUT", "sys/policies/acl/lookup", {"policy": policy})], [Ask("POST", "auth/token/create-orphan", may)]
     replies = [reply for batch in asks for _, reply in send(line, batch)]
     return replace(line, token=replies[-1].content["auth"]["client_token"])
