@@ -51,8 +51,12 @@ class Own:
     line: Line
 
     @property
+    def folder(self) -> Path:
+        return self.root / ".strongroom/stack/vault"
+
+    @property
     def pid(self) -> int:
-        found = process.alive(self.root / ".strongroom/stack/vault")
+        found = process.alive(self.folder)
         assert found is not None
         return found
 
@@ -265,11 +269,13 @@ def test_nothing_asked_is_nothing_answered(plain: Line) -> None:
 
 
 @server
-def test_a_restart_in_the_middle_loses_and_doubles_no_answer(own: Own) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restart_in_the_middle_loses_and_doubles_no_answer(own: Own, how: signal.Signals) -> None:
     back = threading.Event()
 
     def restart() -> None:
-        local.down(own.root)
+        os.kill(own.pid, how)
+        process.until(lambda: process.alive(own.folder) is None or None, 30)
         local.up(own.root)
         back.set()
 
