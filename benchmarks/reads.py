@@ -68,7 +68,7 @@ def measure(line: Line, folder: Path, count: int) -> None:
 def reading(line: Line) -> Line:
     """With a token that may do nothing else, for an hour: hey takes it only as an argument, which others can see.
 
-    It is without the policy `default`, whose templates the server fills in anew for each request: four times the cost.
+    It is without the policy `default`, with which OpenBao 2.7 answers the same requests at a third of the rate.
     """
     policy = f'path "{LOOKUP}" {{ capabilities = ["update"] }}'
     may = {"policies": ["lookup"], "no_default_policy": True, "ttl": "1h"}
