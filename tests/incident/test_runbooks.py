@@ -15,7 +15,7 @@ import pytest
 from orchestrator.commands import check
 from orchestrator.commands import runbook as commands
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import drill, runbook
+from orchestrator.incident import drill, drills, runbook
 from orchestrator.incident.journal import FILE, read
 from orchestrator.incident.walk import Walk, walk
 from orchestrator.live.server import Denied
@@ -94,7 +94,7 @@ def test_every_runbook_is_right() -> None:
 
 
 def test_each_drill_is_of_a_runbook() -> None:
-    assert {one.drill for one in BOOKS} - {runbook.NONE} == drill.drills.names()
+    assert {one.drill for one in BOOKS} - {runbook.NONE} == drills.names()
 
 
 def test_every_command_of_ours_that_is_told_to_be_typed_exists() -> None:
@@ -150,8 +150,10 @@ drill: tokn
         runbook.load(written(tmp_path, head.replace("[the owner of {role]", '"the owner of {role"'), body), "leak")
 
     assert str(wrong.value).splitlines() == [
-        "runbooks/leak.md:1:1: the headings (##) are Meaning, Impact, Diagnosis, Mitigation, Evidence; expected "
-        "Meaning, Impact, Diagnosis, Mitigation, Proof",
+        (
+            "runbooks/leak.md:1:1: the headings (##) are Meaning, Impact, Diagnosis, Mitigation, Evidence; expected "
+            "Meaning, Impact, Diagnosis, Mitigation, Proof"
+        ),
         "runbooks/leak.md:2:1: `targets:`, `proofs:` and a step `do: revoke` come together, or none of them",
         "runbooks/leak.md:2:1: close is missing",
         "runbooks/leak.md:2:1: {role} is used, and `asks:` has no role",

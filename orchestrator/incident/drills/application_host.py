@@ -10,7 +10,7 @@ from orchestrator.incident.drills.stage import Planted
 if TYPE_CHECKING:
     from orchestrator.incident.drills.stage import Stage
 
-TOKENS = 50
+TOKENS = 20
 ACCOUNTS = 10
 
 

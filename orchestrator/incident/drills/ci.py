@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json
     from orchestrator.incident.drills.stage import Stage
 
-JOBS = 100
+JOBS = 50
 LOGIN = "auth/jwt/login"
 
 

@@ -10,7 +10,7 @@ from orchestrator.incident.drills.stage import Planted
 if TYPE_CHECKING:
     from orchestrator.incident.drills.stage import Stage
 
-TOKENS = 400
+TOKENS = 300
 WAYS = 8
 
 

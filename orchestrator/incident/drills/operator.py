@@ -10,7 +10,7 @@ from orchestrator.live.server import Denied, Rejected
 if TYPE_CHECKING:
     from orchestrator.incident.drills.stage import Stage
 
-LOGINS = 10
+LOGINS = 5
 WAYS = ("userpass", "staff")
 PASSWORD = "a password of the drill"  # noqa: S105 - the server of a drill lives for seconds
 

@@ -74,7 +74,7 @@ class Stage:
     def login(self, path: str, body: Mapping[str, Json]) -> str:
         return str(self.server.as_token("").write(path, body)["client_token"])
 
-    def bystanders(self, count: int = 5) -> list[Life]:
+    def bystanders(self, count: int = 3) -> list[Life]:
         """Tokens of ten roles that nothing is the matter with, and of a parent and its child."""
         names = [f"bystander-{number}" for number in range(OTHERS)]
         self.roles(*names)
