@@ -38,6 +38,18 @@ storage "raft" {{
 }}
 """
 
+# By configuration alone: OpenBao takes no audit device by its API, and a boot without the stanza would drop it again.
+AUDIT = """
+audit "file" "{device}" {{
+  options {{
+    file_path = {log}
+    mode      = "0600"
+  }}
+}}
+"""
+DEVICE = "strongroom"
+FULL = 64 * 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Node:
@@ -60,6 +72,11 @@ class Node:
     @property
     def keys(self) -> Path:
         return self.folder / "keys.json"
+
+    @property
+    def audit_log(self) -> Path:
+        """What OpenBao logs of every request; HashiCorp Vault gets its devices by its API, so none here."""
+        return self.folder / "audit.log"
 
     @property
     def unfinished(self) -> Path:
@@ -148,8 +165,17 @@ def _launch(node: Node, server: Server, lock: int) -> None:
         plugins=json.dumps(str(node.plugins)),
         mlock=mlock,
     )
+    if server.product == "openbao":
+        _rotate(node.audit_log)
+        filled += AUDIT.format(device=DEVICE, log=json.dumps(str(node.audit_log)))
     files.write(node.folder / "config.hcl", filled)
     process.start(node.folder, [str(server.program), "server", f"-config={node.folder / 'config.hcl'}"], lock)
+
+
+def _rotate(log: Path) -> None:
+    """Put a full log aside, in place of the one before; only while no server writes it."""
+    if log.exists() and log.stat().st_size > FULL:
+        log.replace(log.with_name(f"{log.name}.1"))
 
 
 def _initialise(node: Node) -> dict[str, str]:
