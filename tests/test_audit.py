@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.audit.ask import Where, ask
-from orchestrator.audit.hashes import as_logged, devices, hashed, writer
+from orchestrator.audit.hashes import Device, as_logged, devices, hashed, writer
 from orchestrator.audit.paths import LoginsAt, ReadersOf, SerialsOf, UsedSecretIds
 from orchestrator.audit.read import Broken, Covered, Entry, entries
 from orchestrator.audit.tokens import ByAddress, ChildrenOf, LeasesOf, OfTokens
 from orchestrator.errors import StrongroomError
 from orchestrator.live.server import Denied
 from orchestrator.live.wire import open_server
+from orchestrator.local import bao
+from orchestrator.local import stack as local
 from tests.support import needs
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def scene(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sc
     if stack.server == "vault":
         pytest.skip("HashiCorp Vault gets audit devices by its API, so the embedded one has none")
     server = open_server(stack.address, "", stack.token)
-    (device,) = devices(server)
+    (device,) = devices(server, stack.folder)
     made = Scene(stack, server, f"audit-{secrets.token_hex(4)}", device.path, device.file)
     made.tokens["root"] = stack.token
     _prepare(made)
@@ -215,9 +217,11 @@ def asked(scene: Scene, *questions: Question) -> None:
 
 
 def test_devices_are_named_with_their_file(scene: Scene) -> None:
-    (device,) = devices(scene.server)
+    (unknown,) = devices(scene.server)
+    (device,) = devices(scene.server, scene.running.folder)
 
-    assert (device.path, device.type, device.readable) == ("strongroom", "file", True)
+    assert unknown == Device("strongroom", "file", None, readable=False)
+    assert device == Device("strongroom", "file", scene.log, readable=True)
     assert device.file is not None
     assert device.file.stat().st_mode & 0o777 == 0o600
 
@@ -423,6 +427,52 @@ def test_a_copied_log_is_known_by_what_stands_in_it(scene: Scene, tmp_path: Path
         f"{foreign}: none of this server's audit devices (strongroom) is known to have written it; "
         "name a log of this server that holds requests of a token that is named"
     )
+
+
+def test_a_namespace_is_told_apart_and_its_accessors_are_found(scene: Scene, namespaces: None) -> None:
+    del namespaces
+    inside = scene.server.in_namespace(scene.name)
+    scene.server.write(f"sys/namespaces/{scene.name}", {})
+    made = inside.write("auth/token/create", {"policies": ["default"]})
+    inside.as_token(made["client_token"]).read("auth/token/lookup-self")
+    scene.server.delete(f"sys/namespaces/{scene.name}")
+    here, elsewhere = (ReadersOf(Where("auth/token/lookup-self", name)) for name in (scene.name, "elsewhere"))
+    myself = scene.call("GET", "auth/token/lookup-self")["data"]["accessor"]
+    (own,) = hashed(scene.server, scene.device, [myself]).values()
+    children = ChildrenOf([own])
+
+    asked(scene, here, elsewhere, children)
+
+    (accessor,) = hashed(inside, scene.device, [made["accessor"]]).values()
+    assert (list(here.readers), list(elsewhere.readers)) == ([accessor], [])
+    assert (accessor, scene.name) in {
+        (one.accessor, one.namespace) for one in children.children[next(iter(own.values()))]
+    }
+
+
+def test_accessors_that_a_device_logs_in_clear_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bao, "AUDIT", bao.AUDIT.replace("mode ", 'hmac_accessor = "false"\n    mode '))
+    at = local.up(tmp_path)
+    try:
+        server = open_server(at.address, "", at.token)
+        (device,) = devices(server, at.folder)
+        made = [server.write("auth/token/create", {"policies": ["default"]}) for _ in range(2)]
+        server.as_token(made[0]["client_token"]).read("auth/token/lookup-self")
+        server.write("auth/token/revoke-accessor", {"accessor": made[0]["accessor"]})
+        lines: list[Line] = []
+        assert device.file is not None
+        names = as_logged(server, device.path, [made[0]["accessor"]])
+        ask([device.file], [OfTokens(names, lines.append)])
+    finally:
+        local.down(tmp_path)
+
+    assert {names[one.accessor] for one in lines} == {made[0]["accessor"]}
+    paths = [(one.by, one.path) for one in lines if one.kind == "response"]
+    assert paths == [
+        (False, "auth/token/create"),
+        (True, "auth/token/lookup-self"),
+        (False, "auth/token/revoke-accessor"),
+    ]
 
 
 @pytest.fixture(scope="module")

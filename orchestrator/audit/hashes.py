@@ -25,7 +25,7 @@ _COMMON = ("service", "batch", "default", "root", "token", "auth/token/create", 
 
 @dataclass(frozen=True)
 class Device:
-    """An audit device; `file` is where the server's own machine has the log, `readable` whether that is here."""
+    """An audit device; `file` is where the server has its log, if that is known, `readable` whether it is here too."""
 
     path: str
     type: str
@@ -33,8 +33,11 @@ class Device:
     readable: bool
 
 
-def devices(server: Server) -> tuple[Device, ...]:
-    """The server's audit devices; that there is none is an answer, that one may not know is an error."""
+def devices(server: Server, folder: Path | None = None) -> tuple[Device, ...]:
+    """The server's audit devices; that there is none is an answer, that one may not know is an error.
+
+    A log's name may be given from the folder that the server runs in, which only who started it knows.
+    """
     try:
         found = server.in_namespace("").read(_DEVICES) or {}
     except Denied:
@@ -42,7 +45,7 @@ def devices(server: Server) -> tuple[Device, ...]:
             f"the audit devices may not be read: give the token `read` and `sudo` on {_DEVICES}, or take another token"
         )
     else:
-        return tuple(_device(path.strip("/"), one) for path, one in sorted(found.items()))
+        return tuple(_device(path.strip("/"), one, folder) for path, one in sorted(found.items()))
     raise refused
 
 
@@ -81,9 +84,14 @@ def writer(server: Server, among: Iterable[Device], file: Path, known: Iterable[
     )
 
 
-def _device(path: str, said: Mapping[str, Json]) -> Device:
+def _device(path: str, said: Mapping[str, Json], folder: Path | None) -> Device:
     options = said.get("options") or {}
-    name = options.get("file_path") or options.get("path") or ""
-    file = Path(name) if name.startswith("/") else None
-    readable = file is not None and file.is_file() and os.access(file, os.R_OK)
-    return Device(path, said["type"], file, readable)
+    file = _file(options.get("file_path") or options.get("path") or "", folder) if said["type"] == "file" else None
+    return Device(path, said["type"], file, file is not None and file.is_file() and os.access(file, os.R_OK))
+
+
+def _file(name: str, folder: Path | None) -> Path | None:
+    """Where a file device writes, unless that is a word: `stdout`, `discard`."""
+    if name.startswith("/"):
+        return Path(name)
+    return None if folder is None or name in {"", "stdout", "discard"} else folder / name

@@ -39,15 +39,15 @@ storage "raft" {{
 """
 
 # By configuration alone: OpenBao takes no audit device by its API, and a boot without the stanza would drop it again.
+# From the server's folder, where it runs: it would not start with a device whose file is called otherwise than before.
 AUDIT = """
-audit "file" "{device}" {{
-  options {{
-    file_path = {log}
+audit "file" "strongroom" {
+  options {
+    file_path = "audit.log"
     mode      = "0600"
-  }}
-}}
+  }
+}
 """
-DEVICE = "strongroom"
 FULL = 64 * 1024 * 1024
 
 
@@ -129,6 +129,7 @@ def start(node: Node, server: Server, lock: int) -> str:
     if _is_orphan(node):
         stop(node)
         files.remove(node.data)
+        node.audit_log.unlink(missing_ok=True)
         process.note(
             node.folder, "an earlier up ended before it saved the keys; the storage held nothing and is remade"
         )
@@ -167,7 +168,7 @@ def _launch(node: Node, server: Server, lock: int) -> None:
     )
     if server.product == "openbao":
         _rotate(node.audit_log)
-        filled += AUDIT.format(device=DEVICE, log=json.dumps(str(node.audit_log)))
+        filled += AUDIT
     files.write(node.folder / "config.hcl", filled)
     process.start(node.folder, [str(server.program), "server", f"-config={node.folder / 'config.hcl'}"], lock)
 
