@@ -433,7 +433,7 @@ def test_a_namespace_is_told_apart_and_its_accessors_are_found(scene: Scene, nam
     del namespaces
     inside = scene.server.in_namespace(scene.name)
     scene.server.write(f"sys/namespaces/{scene.name}", {})
-    made = inside.write("auth/token/create", {"policies": ["default"]})
+    made = dict(inside.write("auth/token/create", {"policies": ["default"]}))
     inside.as_token(made["client_token"]).read("auth/token/lookup-self")
     scene.server.delete(f"sys/namespaces/{scene.name}")
     here, elsewhere = (ReadersOf(Where("auth/token/lookup-self", name)) for name in (scene.name, "elsewhere"))
@@ -445,9 +445,7 @@ def test_a_namespace_is_told_apart_and_its_accessors_are_found(scene: Scene, nam
 
     (accessor,) = hashed(inside, scene.device, [made["accessor"]]).values()
     assert (list(here.readers), list(elsewhere.readers)) == ([accessor], [])
-    assert (accessor, scene.name) in {
-        (one.accessor, one.namespace) for one in children.children[next(iter(own.values()))]
-    }
+    assert (accessor, scene.name) in {(one.accessor, one.namespace) for one in children.children[own]}
 
 
 def test_accessors_that_a_device_logs_in_clear_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

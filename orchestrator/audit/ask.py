@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from orchestrator.audit.read import HASH, HASHES, Broken, Covered, Entry, entries
-from orchestrator.documents import get
+from orchestrator.audit.read import HASH, HASHES, Broken, Covered, Entry, entries, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from orchestrator.audit.read import Between
 
 T = TypeVar("T")
+Watched = tuple[AbstractSet[str], ...]
 EVERY_LINE = ("",)
 _EXAMPLES = 20
+_FEW = 4  # values that are sooner looked for one by one than among all that a line has
 _UNWRAP, _REWRAP = "sys/wrapping/unwrap", "sys/wrapping/rewrap"
 
 
@@ -28,14 +30,14 @@ class Question(Protocol):
     """What one wants to know; its answer is in it after the pass.
 
     It sees at least the entries of lines that hold one of the marks, anywhere, or one of the watched values, as a whole
-    string. It may watch more as it learns, and that counts from the next line.
+    string. It may add to what it watches as it learns, and that counts from the next line.
     """
 
     @property
     def marks(self) -> Collection[str]: ...
 
     @property
-    def watched(self) -> Collection[str]: ...
+    def watched(self) -> Watched: ...
 
     def sees(self, entry: Entry) -> None: ...
 
@@ -75,24 +77,21 @@ class Seen:
 class Wraps(Generic[T]):
     """Answers that went out wrapped: their content is logged where somebody opens them."""
 
-    def __init__(self, watched: set[str]) -> None:
-        self._watched = watched
+    def __init__(self) -> None:
         self._kept: dict[str, T] = {}
+        self.tokens: AbstractSet[str] = self._kept.keys()
 
     def keep(self, entry: Entry, what: T) -> bool:
         """Remember what a wrapped answer is about; whether the answer is one."""
-        token = get(entry.raw, "response.wrap_info.token")
-        if not isinstance(token, str):
-            return False
-        self._kept[token] = what
-        self._watched.add(token)
-        return True
+        if token := text(entry.raw, "response.wrap_info.token"):
+            self._kept[token] = what
+        return bool(token)
 
     def opened(self, entry: Entry) -> T | None:
         """What is in the open with this entry, if that was wrapped before."""
         if entry.kind != "response" or entry.path not in {_UNWRAP, _REWRAP}:
             return None
-        what = self._kept.get(get(entry.raw, "request.data.token") or entry.token)
+        what = self._kept.get(text(entry.raw, "request.data.token") or entry.token)
         return None if what is None or self.keep(entry, what) else what
 
 
@@ -117,7 +116,7 @@ def ask(files: Iterable[Path], questions: Sequence[Question], between: Between |
 def _wanted(questions: Iterable[Question]) -> Callable[[str], bool] | None:
     """What spares the parsing of lines that no question asks about."""
     marks = {mark for question in questions for mark in question.marks}
-    watched = {id(question.watched): question.watched for question in questions}.values()
+    watched = {id(values): values for question in questions for values in question.watched}.values()
     if "" in marks:
         return None
     in_clear = any(not value.startswith(HASH) for values in watched for value in values)
@@ -127,10 +126,12 @@ def _wanted(questions: Iterable[Question]) -> Callable[[str], bool] | None:
         for mark in marks:
             if mark in line:
                 return True
-        if any(watched):
-            found = set(strings(line))
-            for values in watched:
-                if not found.isdisjoint(values):
+        if sum(map(len, watched)) > _FEW:
+            found = strings(line)
+            return not all(values.isdisjoint(found) for values in watched)
+        for values in watched:
+            for value in values:
+                if value in line:
                     return True
         return False
 
@@ -148,8 +149,8 @@ def bearer(entry: Entry, among: Collection[str]) -> str:
 
 def is_asked(entry: Entry) -> bool:
     """Whether to count this line of a request's two: what was asked, or a login's answer, which first has a name."""
-    token = get(entry.raw, "auth.client_token")
-    return entry.kind == "request" or (token is not None and token != get(entry.raw, "request.client_token"))
+    token = text(entry.raw, "auth.client_token")
+    return entry.kind == "request" or (token != "" and token != text(entry.raw, "request.client_token"))
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.ask import Seen, Where, Wraps
+from orchestrator.audit.read import Entry, text
 from orchestrator.documents import get
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from orchestrator.audit.read import Entry
+    from orchestrator.audit.ask import Watched
 
 _READING = frozenset({"read"})
 
@@ -69,9 +70,9 @@ class ReadersOf:
 
     def __init__(self, where: Where, operations: Collection[str] = _READING) -> None:
         self._where, self._operations = where, operations
-        self.marks, self.watched = (where.mark,), set[str]()
         self.readers: dict[str, Reader] = {}
-        self._wraps: Wraps[Reader] = Wraps(self.watched)
+        self._wraps = Wraps[Reader]()
+        self.marks, self.watched = (where.mark,), (self._wraps.tokens,)
 
     def sees(self, entry: Entry) -> None:
         if entry.kind != "response":
@@ -94,16 +95,15 @@ class SerialsOf:
 
     def __init__(self, *where: Where) -> None:
         self._where = where
-        self.marks, self.watched = tuple(one.mark for one in where), set[str]()
         self.serials: dict[str, Issued] = {}
-        self._wraps: Wraps[Entry] = Wraps(self.watched)
+        self._wraps = Wraps[Entry]()
+        self.marks, self.watched = tuple(one.mark for one in where), (self._wraps.tokens,)
 
     def sees(self, entry: Entry) -> None:
         asked = self._wraps.opened(entry)
         if asked is None and not any(one.holds(entry) for one in self._where):
             return
-        serial = get(entry.raw, "response.data.serial_number")
-        if isinstance(serial, str):
+        if serial := text(entry.raw, "response.data.serial_number"):
             self.serials[serial] = _issued(serial, asked or entry)
         else:
             self._wraps.keep(entry, entry)
@@ -118,21 +118,22 @@ class UsedSecretIds:
     marks: tuple[str, ...] = ()
 
     def __init__(self, names: Collection[str]) -> None:
-        self.watched = set(names)
+        self._names = set(names)
+        self.watched: Watched = (self._names,)
         self.logins: list[Login] = []
 
     def sees(self, entry: Entry) -> None:
-        given = get(entry.raw, "response.data") or {}
-        if given.get("secret_id_accessor") in self.watched and isinstance(given.get("secret_id"), str):
-            self.watched.add(given["secret_id"])
-        if entry.kind == "response" and get(entry.raw, "request.data.secret_id") in self.watched and _is_login(entry):
+        given = text(entry.raw, "response.data.secret_id")
+        if given and text(entry.raw, "response.data.secret_id_accessor") in self._names:
+            self._names.add(given)
+        if entry.kind == "response" and text(entry.raw, "request.data.secret_id") in self._names and _is_login(entry):
             self.logins.append(_login(entry))
 
 
 class LoginsAt:
     """All answered logins at these paths."""
 
-    watched: frozenset[str] = frozenset()
+    watched: Watched = ()
 
     def __init__(self, where: Where) -> None:
         self._where = where

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json
 
 HASH = "hmac-sha256:"
-HASHES = re.compile(HASH + "[0-9a-f]{64}")
+HASHES = re.compile(HASH + ".{64}")
 _HEAD = '{"time":"'
 _SECOND = slice(len(_HEAD), len(_HEAD) + len("2026-01-01T00:00:00"))
 _FRACTION = slice(_SECOND.stop, _SECOND.stop + len('.000000000Z"'))
@@ -45,34 +45,34 @@ class Entry:
 
     @property
     def operation(self) -> str:
-        return self._text("request.operation")
+        return self._text("request", "operation")
 
     @property
     def path(self) -> str:
-        return self._text("request.path")
+        return self._text("request", "path")
 
     @property
     def namespace(self) -> str:
-        return self._text("request.namespace.path").strip("/")
+        return text(self.raw, "request.namespace.path").strip("/")
 
     @property
     def accessor(self) -> str:
         """Of the token that asks; where a login is answered, of the one that came out."""
-        return self._text("auth.accessor") or self._text("request.client_token_accessor")
+        return self._text("auth", "accessor") or self._text("request", "client_token_accessor")
 
     @property
     def token(self) -> str:
         """The same token's own hash, which is all that a batch token or a dead one leaves; never one in clear."""
-        found = self._text("auth.client_token") or self._text("request.client_token")
+        found = self._text("auth", "client_token") or self._text("request", "client_token")
         return found if found.startswith(HASH) else ""
 
     @property
     def display_name(self) -> str:
-        return self._text("auth.display_name")
+        return self._text("auth", "display_name")
 
     @property
     def entity_id(self) -> str:
-        return self._text("auth.entity_id")
+        return self._text("auth", "entity_id")
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -80,23 +80,23 @@ class Entry:
 
     @property
     def remote_address(self) -> str:
-        return self._text("request.remote_address")
+        return self._text("request", "remote_address")
 
     @property
     def error(self) -> str:
         """Why it was refused, in the server's words on one line."""
-        return " ".join(self._text("error").split())
+        return " ".join(text(self.raw, "error").split())
 
     @property
     def lease_id(self) -> str:
-        return self._text("response.secret.lease_id")
+        return text(self.raw, "response.secret.lease_id")
 
     @property
     def mount_type(self) -> str:
-        return self._text("request.mount_type")
+        return self._text("request", "mount_type")
 
-    def _text(self, dotted: str) -> str:
-        found = get(self.raw, dotted)
+    def _text(self, part: str, name: str) -> str:
+        found = (self.raw.get(part) or {}).get(name)
         return found if isinstance(found, str) else ""
 
 
@@ -120,6 +120,12 @@ class Covered:
     lines: int
     first: datetime | None
     last: datetime | None
+
+
+def text(raw: Mapping[str, Json], dotted: str) -> str:
+    """A text at a dotted path, an empty one where none is: whoever sends a request may send anything in its place."""
+    found = get(raw, dotted)
+    return found if isinstance(found, str) else ""
 
 
 def entries(
@@ -163,7 +169,8 @@ def _entry(file: Path, number: int, line: str) -> Entry | Broken:
     try:
         raw = json.loads(line[max(line.find("{"), 0) :])
         at = datetime.fromisoformat(raw["time"])
-        if raw["type"] not in _KINDS or not isinstance(raw["request"], dict):
+        parts = (raw["request"], raw.get("auth") or {}, raw.get("response") or {})
+        if raw["type"] not in _KINDS or not all(isinstance(part, dict) for part in parts):
             return Broken(file, number, "this is JSON, but no entry of an audit log")
     except (ValueError, RecursionError):
         return Broken(file, number, "this is no JSON; the line is damaged")

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.ask import EVERY_LINE, Seen, Wraps, bearer, is_asked
+from orchestrator.audit.read import HASH, text
 from orchestrator.documents import get
 from orchestrator.errors import StrongroomError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from orchestrator.audit.ask import Watched
     from orchestrator.audit.read import Entry
 
 _CREATE = "auth/token/create"
@@ -67,6 +69,8 @@ class ByAddress:
     `seen` has them by accessor, `nameless` those that no accessor goes with (batch tokens, dead ones) by their hashes.
     """
 
+    watched: Watched = ()
+
     def __init__(self, address: str) -> None:
         try:
             self._network = ipaddress.ip_network(address, strict=False)
@@ -76,7 +80,6 @@ class ByAddress:
             ) from error
         self._is_inside = cache(self._inside)
         self.marks = self._marks()
-        self.watched: frozenset[str] = frozenset()
         self.seen: defaultdict[str, Seen] = defaultdict(Seen)
         self.nameless: defaultdict[str, Seen] = defaultdict(Seen)
 
@@ -109,15 +112,14 @@ class OfTokens:
     marks: tuple[str, ...] = ()
 
     def __init__(self, accessors: Collection[str], keep: Callable[[Line], None]) -> None:
-        self.watched = set(accessors)
         self._names = {name: name for name in accessors}
+        self.watched: Watched = (self._names.keys(),)
         self._keep = keep
 
     def sees(self, entry: Entry) -> None:
         if name := bearer(entry, self._names):
             if entry.token:
                 self._names.setdefault(entry.token, self._names[name])
-                self.watched.add(entry.token)
             self._keep(_line(self._names[name], entry, by=True))
             return
         for name in () if entry.path.startswith(_HASHING) else _named(entry):
@@ -135,7 +137,8 @@ class ChildrenOf:
     marks: tuple[str, ...] = ()
 
     def __init__(self, accessors: Collection[str]) -> None:
-        self.family = self.watched = set(accessors)
+        self.family = set(accessors)
+        self.watched: Watched = (self.family,)
         self.children: defaultdict[str, list[Child]] = defaultdict(list)
 
     def sees(self, entry: Entry) -> None:
@@ -156,9 +159,9 @@ class LeasesOf:
     marks: tuple[str, ...] = ()
 
     def __init__(self, accessors: set[str]) -> None:
-        self._accessors, self.watched = accessors, set(accessors)
         self.leases: defaultdict[str, set[Lease]] = defaultdict(set)
-        self._wraps: Wraps[str] = Wraps(self.watched)
+        self._accessors, self._wraps = accessors, Wraps[str]()
+        self.watched: Watched = (accessors, self._wraps.tokens)
 
     def sees(self, entry: Entry) -> None:
         maker = self._wraps.opened(entry) or bearer(entry, self._accessors)
@@ -175,10 +178,12 @@ def _creates(path: str) -> bool:
 
 
 def _child(entry: Entry) -> Child:
-    made = get(entry.raw, "response.auth") or {}
-    accessor = made.get("accessor") or get(entry.raw, "response.wrap_info.wrapped_accessor") or ""
-    token = made.get("client_token") or ""
-    return Child(accessor, token, made.get("token_type") or "", entry.namespace, entry.path, entry.at)
+    accessor, token, sort = (
+        text(entry.raw, f"response.auth.{name}") for name in ("accessor", "client_token", "token_type")
+    )
+    accessor = accessor or text(entry.raw, "response.wrap_info.wrapped_accessor")
+    token = token if token.startswith(HASH) else ""
+    return Child(accessor, token, sort, entry.namespace, entry.path, entry.at)
 
 
 def _named(entry: Entry) -> list[str]:
