@@ -183,6 +183,9 @@ def _work(it: Scene) -> None:
     creds = f"{it.name}-db/creds/app"
     for name in ("web", "grandchild", "ci", "batch"):
         it.leases[name] = it.do("GET", creds, token=name, source=WEB)["lease_id"]
+    it.call("POST", "sys/wrapping/unwrap", {"token": ["x"]}, token="web", source=WEB)
+    odd = {"data": {}, "secret_id": ["x"], "accessor": {"x": 1}}
+    it.do("POST", f"{it.name}-kv/data/other", odd, token="web", source=WEB)
     hidden = it.do("GET", creds, token="web", source=WEB, wrap="60s")["wrap_info"]
     it.leases["hidden"] = it.do("POST", "sys/wrapping/unwrap", {"token": hidden["token"]})["lease_id"]
     it.do("PUT", "sys/leases/renew", {"lease_id": it.leases["web"]}, token="ci", source=CI)
@@ -532,6 +535,17 @@ def test_a_damaged_line_is_told_and_one_still_being_written_is_not(
         f"{log}:6: {damaged}",
     ]
     assert (told if wanted is None else [*told[:2], *told[3:]]) == [str(one) for one in broken]
+
+
+def test_a_line_that_nests_too_deep_is_told_and_stops_nothing(lines: list[str], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    deep = '{"time":"2026-01-01T00:00:00Z","type":"request","request":{"data":' + "[" * 9000 + "]" * 9000 + "}}\n"
+    log.write_text(deep + lines[0])
+
+    done = ask([log], [ByAddress("::/0")])
+
+    assert [str(one) for one in done.examples] == [f"{log}:1: this nests too deep to be read"]
+    assert done.lines == 2
 
 
 def test_a_cut_compressed_log_is_told_with_what_it_had(lines: list[str], tmp_path: Path) -> None:

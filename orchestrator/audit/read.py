@@ -172,7 +172,9 @@ def _entry(file: Path, number: int, line: str) -> Entry | Broken:
         parts = (raw["request"], raw.get("auth") or {}, raw.get("response") or {})
         if raw["type"] not in _KINDS or not all(isinstance(part, dict) for part in parts):
             return Broken(file, number, "this is JSON, but no entry of an audit log")
-    except (ValueError, RecursionError):
+    except RecursionError:
+        return Broken(file, number, "this nests too deep to be read")
+    except ValueError:
         return Broken(file, number, "this is no JSON; the line is damaged")
     except (KeyError, TypeError):
         return Broken(file, number, "this is JSON, but no entry of an audit log")

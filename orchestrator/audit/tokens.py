@@ -178,12 +178,16 @@ def _creates(path: str) -> bool:
 
 
 def _child(entry: Entry) -> Child:
-    accessor, token, sort = (
-        text(entry.raw, f"response.auth.{name}") for name in ("accessor", "client_token", "token_type")
+    accessor = text(entry.raw, "response.auth.accessor") or text(entry.raw, "response.wrap_info.wrapped_accessor")
+    token = text(entry.raw, "response.auth.client_token")
+    return Child(
+        accessor=accessor,
+        token=token if token.startswith(HASH) else "",
+        type=text(entry.raw, "response.auth.token_type"),
+        namespace=entry.namespace,
+        path=entry.path,
+        at=entry.at,
     )
-    accessor = accessor or text(entry.raw, "response.wrap_info.wrapped_accessor")
-    token = token if token.startswith(HASH) else ""
-    return Child(accessor, token, sort, entry.namespace, entry.path, entry.at)
 
 
 def _named(entry: Entry) -> list[str]:
