@@ -255,6 +255,26 @@ class Waits:
 
 
 @dataclass(frozen=True)
+class Gives:
+    """What an object gives out that a thief could use, and how an incident ends each; texts are templates.
+
+    They speak of {mount}, {name} and {id}. A token is told by what the server says of it, all else stands in a list.
+    """
+
+    what: str  # what people call one
+    says: Mapping[str, str] = field(default_factory=dict)  # of a token, by dotted path in its lookup
+    list: str = ""  # where the server lists them
+    id: str = "{key}"  # its id by its key in the list
+    end: Write | None = None  # the request that ends one
+    by_value: Write | None = None  # the request that finds one by its own value, {id}, and answers with its id
+    look: Write = Write("")  # the request whose answer tells whether one lives
+    gone: tuple[str, ...] = ()  # words by which that request is refused where there is none
+    flag: str = ""  # what that answer holds, not empty and not false, of one that is dead
+    proof: str = ""  # what tries a dead one again, besides looking: `module:function`
+    stays: str = ""  # why none can be ended, as half a sentence
+
+
+@dataclass(frozen=True)
 class Object:
     """What stands under one YAML key of a kind: many objects by name, or a single one."""
 
@@ -280,6 +300,8 @@ class Object:
     nested: bool = False  # a name may be a path, whose parents are namespaces that must stand first
     reserved: frozenset[str] = frozenset()  # names that the server keeps for itself
     seed: bool = False  # secrets that must exist: written where there is none, by the tool and not by Terraform
+    gives: tuple[Gives, ...] = ()  # what it gives out that an incident ends
+    shut: Mapping[str, Json] = field(default_factory=dict)  # the settings with which it gives out nothing more
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 

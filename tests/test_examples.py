@@ -282,6 +282,7 @@ def names(resource: Resource) -> list[str]:
     return [name for name in (resource.mount, resource.name) if name]
 
 
+@pytest.mark.skipif(not OURS, reason="no recorded behaviour of the official provider")
 def test_every_type_that_cannot_run_here_has_been_answered(on_enterprise: dict[str, Instance]) -> None:
     answered = {on_enterprise[path].resource.type for path in ANSWERS}
     answered |= {name.split("#", maxsplit=1)[0] for name in OURS if RECORDED[name].get("read_response")}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, DAY, TOKEN
-from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, DAY, NOWHERE, SHUT, TOKEN, tokens
+from orchestrator.model import Field, Gives, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, NUMBER, SECONDS, SET, TEXT, seconds
 
 _BOUND = Limit("no-secret-id", bool, "whoever knows the role's id, which is no secret, logs in")
@@ -14,6 +14,15 @@ _SOON = Limit(
     "a SecretID that lies about unused serves for more than a day",
 )
 _ROLE = "auth/{backend}/role/{role_name}"
+_MADE = "auth/{mount}/role/{name}/secret-id"
+_SECRET_ID = Gives(
+    "SecretID",
+    list=f"{_MADE}/",
+    end=Write(f"{_MADE}-accessor/destroy", data={"secret_id_accessor": "{id}"}),
+    by_value=Write(f"{_MADE}/lookup", keys=("secret_id_accessor",), data={"secret_id": "{id}"}),
+    look=Write(f"{_MADE}-accessor/lookup", data={"secret_id_accessor": "{id}"}),
+    gone=("failed to find accessor entry",),
+)
 
 APPROLE = Kind(
     name="approle",
@@ -26,6 +35,8 @@ APPROLE = Kind(
             key="roles",
             list="auth/{mount}/role",
             lower=True,
+            gives=(_SECRET_ID, tokens("auth/{mount}/login", role_name="{name}")),
+            shut={"secret_id_bound_cidrs": NOWHERE, **SHUT},
             parts=(
                 Part(
                     Resource(

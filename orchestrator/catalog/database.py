@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.catalog.connections import CONNECTIONS, TYPE
-from orchestrator.catalog.shared import SECRETS_MOUNT
+from orchestrator.catalog.shared import SECRETS_MOUNT, leases
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, LIST, MAP, SECONDS, TEXT, choice, seconds
 
@@ -44,6 +44,8 @@ DATABASE = Kind(
             key="roles",
             list="{mount}/roles",
             required=("db_name", "creation_statements"),
+            gives=(leases("{mount}/creds/{name}", "account"),),
+            shut={"creation_statements": []},
             parts=(
                 Part(
                     Resource(

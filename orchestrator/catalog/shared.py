@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.model import Field, Limit, Resource, Write
+from orchestrator.model import Field, Gives, Limit, Resource, Write
 from orchestrator.shapes import DURATION, FLAG, LIST, MAP, NUMBER, SECONDS, SET, TEXT, Shape, choice, seconds
 
 if TYPE_CHECKING:
@@ -51,6 +51,29 @@ TOKEN = {
     "token_type": Field(TOKEN_TYPE, default="default"),
     "alias_metadata": Field(MAP, absent=NO_ALIAS_METADATA),
 }
+
+NOWHERE = ["255.255.255.255/32"]  # where no client can be
+SHUT = {"token_bound_cidrs": ["255.255.255.255"]}  # as servers tell it
+SHUT_POLICY = 'path "strongroom/shut" {\n  capabilities = ["deny"]\n}\n'  # a policy without a rule is refused
+SHUT_POLICIES = ["strongroom-shut"]  # a policy that nobody writes gives nothing
+
+
+def leases(prefix: str, what: str = "lease") -> Gives:
+    """What a secrets engine gives out with a lease, under a prefix."""
+    return Gives(
+        what,
+        list=f"sys/leases/lookup/{prefix}/",
+        id=f"{prefix}/{{key}}",
+        end=Write("sys/leases/revoke", data={"lease_id": "{id}", "sync": True}),
+        look=Write("sys/leases/lookup", data={"lease_id": "{id}"}),
+        gone=("invalid lease",),
+    )
+
+
+def tokens(path: str, **said: str) -> Gives:
+    """What a login gives, told by where it was made and by its metadata."""
+    return Gives("token", says={"path": path, **{f"meta.{name}": value for name, value in said.items()}})
+
 
 _TTL = replace(SECONDS, send=lambda value: f"{value or 0}s")
 _NOT_HERE = {"openbao": "OpenBao has no such setting; leave it out"}

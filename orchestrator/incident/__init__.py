@@ -1,0 +1,1 @@
+"""Emergency revocation: cut exactly the leak, prove it, keep the evidence."""

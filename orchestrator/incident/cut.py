@@ -1,0 +1,85 @@
+"""Revoke, look again, until nothing of the scope lives or nothing more can be done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from orchestrator.incident.look import blast, looked, words
+from orchestrator.live.bulk import send
+
+if TYPE_CHECKING:
+    from orchestrator.incident.ground import Ground
+    from orchestrator.incident.journal import Journal
+    from orchestrator.incident.model import Blast, Credential, Scope
+
+BATCH = 500
+ROUNDS = 5
+_ENDED = 300
+_ORDER = ("SecretID", "token")  # what makes more comes first
+_PAUSE = 1.0
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a revocation ended."""
+
+    ended: int
+    rounds: int
+    left: Mapping[str, str] = field(default_factory=dict)  # what lives on, with the reason
+    late: int = 0  # what came to light only after the first look
+
+
+def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: Tell) -> Cut:
+    """End all that was found, then look again: what a thief made meanwhile ends in the next round."""
+    found, ended, known = first, 0, {one.key for one in first.credentials}
+    reasons: dict[str, str] = {}
+    for number in range(1, ROUNDS + 1):
+        reasons = dict(_ended(ground, journal, _in_order(found.credentials), tell))
+        ended += len(found.credentials) - len(reasons)
+        found = blast(ground, scope)
+        known |= {one.key for one in found.credentials}
+        journal.write("looked again", round=number, alive=len(found), tokens=found.tokens)
+        alive = [one for one in found.credentials if one.end]
+        if not alive:
+            break
+        if all(one.id in reasons for one in alive):
+            time.sleep(_PAUSE)  # nothing new, and what failed may only need a moment
+    left = {
+        f"{one.what} {one.id}": reasons.get(one.id, one.stays or "it lives on, though revoked")
+        for one in found.credentials
+    }
+    return Cut(ended, number, left, len(known) - len(first.credentials))
+
+
+def _in_order(credentials: Sequence[Credential]) -> list[Credential]:
+    return sorted(credentials, key=lambda one: _ORDER.index(one.what) if one.what in _ORDER else len(_ORDER))
+
+
+def _ended(
+    ground: Ground, journal: Journal, credentials: Sequence[Credential], tell: Tell
+) -> Iterator[tuple[str, str]]:
+    """Revoke each that can be, a batch at a time; those that refuse, with their reasons."""
+    waiting = iter([one for one in credentials if one.end])
+    done, total = 0, sum(one.end is not None for one in credentials)
+    while batch := list(islice(waiting, BATCH)):
+        ground.renew()
+        journal.write("revoking", credentials=[[one.what, one.namespace, one.id, one.source] for one in batch])
+        by_ask = {id(one.end): one for one in batch}
+        refused: dict[str, str] = {}
+        for ask, reply in send(ground.line, (one.end for one in batch if one.end)):
+            one = by_ask[id(ask)]
+            if reply.status >= _ENDED and not any(word in words(reply) for word in one.look.gone):
+                refused[one.id] = words(reply)
+            done += 1
+            tell("revoked", done, total)
+        journal.write("revoked", count=len(batch) - len(refused), refused=refused)
+        yield from refused.items()
+
+
+__all__ = ["Cut", "Tell", "looked", "revoke"]

@@ -1,0 +1,66 @@
+"""What is kept of an incident beside its journal: who was found, by file, each with its hash in the journal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import StrongroomError
+from orchestrator.incident.journal import Journal, Tampered
+from orchestrator.incident.model import Credential
+from orchestrator.local import files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from orchestrator.documents import Json
+    from orchestrator.incident.model import Blast
+
+FOLDER = "incidents"
+
+
+def folder(root: Path, incident: str) -> Path:
+    """The incident's own folder, for its owner alone."""
+    if not incident or incident.startswith(".") or not all(one.isalnum() or one in "-_." for one in incident):
+        raise StrongroomError(f"--incident {incident!r}: write letters, digits, - _ and . only, such as INC-7")
+    return root / FOLDER / incident
+
+
+def keep(journal: Journal, found: Blast, owners: Mapping[str, str]) -> None:
+    """The blast radius as a file, and its hash as a line."""
+    number = sum(1 for _ in journal.of("found")) + 1
+    name = f"blast-{number}.json"
+    counts: dict[str, int] = {}
+    for one in found.credentials:
+        counts[one.what] = counts.get(one.what, 0) + 1
+    hash_ = store(journal, name, [one.document() for one in found.credentials])
+    journal.write(
+        "found",
+        file=name,
+        sha256=hash_,
+        counts=counts,
+        tokens=found.tokens,
+        owners=dict(owners),
+        spared=list(found.spared),
+    )
+
+
+def store(journal: Journal, name: str, document: Json) -> str:
+    """Write a file beside the journal; its SHA-256."""
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    files.write(journal.path.parent / name, text)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def known(journal: Journal) -> list[Credential]:
+    """Every credential that was ever found in this incident, once."""
+    found: dict[tuple[str, str, str], Credential] = {}
+    for line in journal.of("found"):
+        path = journal.path.parent / line.data["file"]
+        text = path.read_text(encoding="utf-8")
+        if hashlib.sha256(text.encode()).hexdigest() != line.data["sha256"]:
+            raise Tampered(f"{path}: this file was changed after it was written")
+        found |= {one.key: one for one in map(Credential.of, json.loads(text))}
+    return list(found.values())

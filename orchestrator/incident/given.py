@@ -1,0 +1,47 @@
+"""What the command line names as leaked; a secret comes from stdin, a file or a prompt, never from an argument."""
+
+from __future__ import annotations
+
+import re
+import sys
+from getpass import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import StrongroomError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_A_TOKEN = re.compile(r"^(hv[sbr]\.|[sbr]\.)[A-Za-z0-9_.-]{20,}$")
+_WAYS = "write `-` for stdin, `file:PATH`, or `prompt`"
+
+
+def tokens(ways: Iterable[str]) -> list[str]:
+    """The leaked tokens that the ways lead to: one or several lines each."""
+    return [token for way in ways for token in _lines(way)]
+
+
+def _lines(way: str) -> list[str]:
+    if _A_TOKEN.match(way):
+        raise StrongroomError(
+            f"--token: a token stands on the command line, where every process of this machine sees it; {_WAYS}"
+        )
+    found = [line.strip() for line in _read(way).splitlines() if line.strip()]
+    if not found:
+        raise StrongroomError(f"--token {way}: there is no token in it")
+    return found
+
+
+def _read(way: str) -> str:
+    if way == "-":
+        return sys.stdin.read()
+    if way == "prompt":
+        return getpass("leaked token: ", sys.stderr)
+    if way.startswith("file:"):
+        try:
+            return Path(way.removeprefix("file:")).expanduser().read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not a UTF-8 text"
+        raise StrongroomError(f"--token {way}: {why}")
+    raise StrongroomError(f"--token: the token itself is never an argument; {_WAYS}")

@@ -1,0 +1,95 @@
+"""What an incident stands on: the server, its mounts, who we are there, and who owns what."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from orchestrator.catalog import FAMILIES
+from orchestrator.incident.model import Credential, Look
+from orchestrator.live.bulk import Ask, Line
+from orchestrator.live.server import Denied, Rejected
+from orchestrator.live.standing import standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.declared import Environment
+    from orchestrator.documents import Json, Spec
+    from orchestrator.live.server import Server
+    from orchestrator.live.standing import Standing
+    from orchestrator.model import Gives, Kind, Write
+
+REVOKE, LOOKUP = "auth/token/revoke-accessor", "auth/token/lookup-accessor"
+NO_SUCH_TOKEN = ("invalid accessor", "No token found")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A namespace of a server as the caller sees it; `inside` gives another one."""
+
+    server: Server
+    line: Line
+    me: Mapping[str, Json]  # what the server says of our own token
+    environment: Environment | None = None
+    titles: frozenset[str] = field(default_factory=frozenset)  # what the YAML declares
+    wrong: str = ""  # why there is no environment
+
+    @property
+    def namespace(self) -> str:
+        return self.server.namespace
+
+    @property
+    def home(self) -> str:
+        """The namespace of our own token: accessors of all but the root's end with an id of theirs."""
+        return self.namespace if "." in str(self.me.get("accessor")) else ""
+
+    def inside(self, namespace: str) -> Ground:
+        return self if namespace == self.namespace else replace(self, server=self.server.in_namespace(namespace))
+
+    @cached_property
+    def mounts(self) -> Standing:
+        return standing(self.server)
+
+    def owner(self, title: str) -> str:
+        """Who owns what the YAML declares, nobody where it does not."""
+        declared = self.environment is not None and title in self.titles
+        return self.environment.owner if declared and self.environment else ""
+
+    def ask(self, write: Write, filled: Callable[[str], str]) -> Ask:
+        """A request of the catalogue for one object."""
+        body = {name: filled(text) if isinstance(text, str) else text for name, text in write.data.items()}
+        return Ask(write.method, filled(write.path), body or None, self.namespace)
+
+    def token(self, accessor: str, source: str, facts: Spec) -> Credential:
+        body = {"accessor": accessor}
+        look = Look(Ask("POST", LOOKUP, body, self.namespace), NO_SUCH_TOKEN)
+        return Credential(
+            "token", accessor, self.namespace, source, Ask("POST", REVOKE, body, self.namespace), look, facts
+        )
+
+    def renew(self) -> None:
+        """Keep our own token alive through a long revocation; one that may not be renewed ends with its ttl."""
+        if self.me.get("renewable") and self.me.get("ttl"):
+            with suppress(Denied, Rejected):
+                self.server.write("auth/token/renew-self", {})
+
+    def is_me(self, facts: Spec) -> bool:
+        return facts.get("accessor") == self.me.get("accessor")
+
+
+def made(ground: Ground, gives: Gives, source: str, filled: Callable[..., str], key: str) -> Credential:
+    """A credential of a list, by its key there; `filled` fills in what the templates of the catalogue speak of."""
+    identity = filled(gives.id, key=key)
+    known = partial(filled, id=identity, key=key)
+    end = ground.ask(gives.end, known) if gives.end else None
+    look = Look(ground.ask(gives.look, known), gives.gone, gives.flag)
+    return Credential(gives.what, identity, ground.namespace, source, end, look, proof=gives.proof, stays=gives.stays)
+
+
+def kind_of(ground: Ground, family: str, mount: str) -> Kind | None:
+    """The kind of a live mount, None where no entry of the catalogue knows it."""
+    live = ground.mounts.get((family, mount))
+    return next((kind for kind in FAMILIES[family].values() if kind.type == live), None)

@@ -1,0 +1,76 @@
+"""Entities, groups and policies as what leaked: whoever has them is cut."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.catalog.shared import SHUT_POLICIES, SHUT_POLICY
+from orchestrator.errors import StrongroomError
+from orchestrator.incident.model import Close, Gone, Rule, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.documents import Json
+    from orchestrator.incident.ground import Ground
+
+
+def _named(ground: Ground, what: str, value: str) -> Mapping[str, Json]:
+    """An entity or a group by its name or its id."""
+    for by in ("name", "id"):
+        found = ground.server.read(f"identity/{what}/{by}/{value}")
+        if found is not None:
+            return found
+    where = f" in namespace {ground.namespace}" if ground.namespace else ""
+    raise Gone(f"{what} {value}: there is none{where}, neither by name nor by id")
+
+
+def entity(ground: Ground, value: str) -> Scope:
+    """All tokens of an entity, whatever it logged in by; disabled, its batch tokens are refused too."""
+    found = _named(ground, "entity", value)
+    identity, title = found["id"], f"identity/entities/{found['name']}"
+    close = Close(
+        title, ground.namespace, f"identity/entity/id/{identity}", {"disabled": True}, "its logins and all its tokens"
+    )
+    return Scope((close,), (Rule(title, ground.namespace, lambda facts: facts.get("entity_id") == identity),))
+
+
+def group(ground: Ground, value: str) -> Scope:
+    """The tokens of all members, and of the members of its member groups."""
+    found = _named(ground, "group", value)
+    title = f"identity/groups/{found['name']}"
+    members = frozenset(_members(ground, found))
+    close = Close(
+        title,
+        ground.namespace,
+        f"identity/group/id/{found['id']}",
+        {"policies": SHUT_POLICIES},
+        f"what {', '.join(found.get('policies') or ()) or 'no policy'} gave its members",
+    )
+    return Scope((close,), (Rule(title, ground.namespace, lambda facts: facts.get("entity_id") in members),))
+
+
+def _members(ground: Ground, found: Mapping[str, Json], seen: frozenset[str] = frozenset()) -> set[str]:
+    members = set(found.get("member_entity_ids") or ())
+    for inner in found.get("member_group_ids") or ():
+        if inner not in seen:
+            below = ground.server.read(f"identity/group/id/{inner}") or {}
+            members |= _members(ground, below, seen | {inner})
+    return members
+
+
+def policy(ground: Ground, value: str) -> Scope:
+    """Every token that has a policy, by itself or by its entity and groups; the policy is emptied."""
+    path = f"sys/policies/acl/{value}"
+    if value == "root":
+        raise StrongroomError("policy root cannot be emptied: name the tokens that have it, with --accessor")
+    if ground.server.read(path) is None:
+        known = ", ".join(ground.server.list("sys/policies/acl"))
+        raise Gone(f"policy {value}: there is none; the policies are: {known}")
+
+    def has(facts: Mapping[str, Json]) -> bool:
+        return value in (facts.get("policies") or ()) or value in (facts.get("identity_policies") or ())
+
+    title = f"policies/{value}"
+    close = Close(title, ground.namespace, path, {"policy": SHUT_POLICY}, "what the policy allowed, for whoever has it")
+    return Scope((close,), (Rule(title, ground.namespace, has),))

@@ -1,0 +1,127 @@
+"""The look at what is alive: every list is asked, every token is looked up once, and only what fits is kept."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from orchestrator.documents import get
+from orchestrator.errors import StrongroomError
+from orchestrator.incident.ground import LOOKUP, NO_SUCH_TOKEN
+from orchestrator.incident.model import Blast, Credential
+from orchestrator.live.bulk import Ask, Reply, send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from orchestrator.documents import Json
+    from orchestrator.incident.ground import Ground
+    from orchestrator.incident.model import Look, Rule, Scope
+
+ACCESSORS = "auth/token/accessors"
+_OK, _BAD, _DENIED, _ABSENT, _FAILED = 200, 400, 403, 404, 500
+_KEPT = ("accessor", "display_name", "entity_id", "expire_time", "issue_time", "meta", "orphan", "path", "policies")
+
+
+class Unclear(StrongroomError):  # noqa: N818 - the name is the sentence: the answer is unclear
+    """An answer that says neither that something lives nor that it is dead."""
+
+
+def blast(ground: Ground, scope: Scope) -> Blast:
+    """What of the scope lives now."""
+    tokens, started = _Tokens(ground), time.monotonic()
+    found = {
+        one.key: one for one in (*living(ground, scope.singles), *_listed(ground, scope), *tokens.cut(scope.rules))
+    }
+    requests = tokens.requests + len(scope.singles) + len(scope.listers)
+    return Blast(tuple(found.values()), tokens.seen, requests, time.monotonic() - started, tuple(tokens.spared))
+
+
+def _listed(ground: Ground, scope: Scope) -> Iterator[Credential]:
+    for lister in scope.listers:
+        names = ground.inside(lister.namespace).server.list(lister.path.rstrip("/"))
+        yield from (lister.made(name) for name in names)
+
+
+class _Tokens:
+    """The tokens of the namespaces that rules speak of, each looked up once."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.seen = 0
+        self.requests = 0
+        self.spared: list[str] = []
+
+    def cut(self, rules: Iterable[Rule]) -> Iterator[Credential]:
+        by_namespace: dict[str, list[Rule]] = {}
+        for rule in rules:
+            by_namespace.setdefault(rule.namespace, []).append(rule)
+        for namespace, inside in by_namespace.items():
+            yield from self._cut(self.ground.inside(namespace), inside)
+
+    def _cut(self, ground: Ground, rules: list[Rule]) -> Iterator[Credential]:
+        accessors = ground.server.list(ACCESSORS)
+        self.requests += 1 + len(accessors)
+        asks = (Ask("POST", LOOKUP, {"accessor": one}, ground.namespace) for one in accessors)
+        for ask, reply in send(ground.line, asks):
+            facts = _facts(ask, reply)
+            if facts is None:
+                continue
+            self.seen += 1
+            rule = next((rule for rule in rules if rule.matches(facts)), None)
+            if rule and ground.is_me(facts):
+                self.spared.append(f"token {facts['accessor']}: it is your own ({rule.source})")
+            elif rule:
+                kept = {name: facts[name] for name in _KEPT if name in facts}
+                yield ground.token(facts["accessor"], rule.source, kept)
+
+
+def _facts(ask: Ask, reply: Reply) -> Mapping[str, Json] | None:
+    """What a lookup tells; None for one that ended since it was listed."""
+    if reply.status == _OK:
+        return dict(reply.content.get("data") or {})
+    if _says(reply, NO_SUCH_TOKEN):
+        return None
+    raise Unclear(f"{ask.path}: {words(reply)}")
+
+
+def words(reply: Reply) -> str:
+    """What the server says, on one line."""
+    errors = reply.content.get("errors") or [get(dict(reply.content), "data.error") or ""]
+    said = " ".join("; ".join(str(one) for one in errors).split())
+    return f"{said} (status {reply.status})" if said else f"status {reply.status}"
+
+
+def _says(reply: Reply, gone: Iterable[str]) -> bool:
+    return any(one in words(reply) for one in gone)
+
+
+def is_alive(look: Look, reply: Reply) -> bool:
+    """Whether a credential lives, by the answer to its look."""
+    if reply.status == _OK:
+        return not (look.flag and get(dict(reply.content), look.flag))
+    if _says(reply, look.gone) or (reply.status == _ABSENT and not look.flag and not reply.content.get("errors")):
+        return False
+    raise Unclear(f"{look.ask.path}: {words(reply)}")
+
+
+def living(ground: Ground, credentials: Iterable[Credential]) -> Iterator[Credential]:
+    """Those that live, asked one by one."""
+    return (one for one, alive in looked(ground, credentials) if alive is True)
+
+
+def looked(ground: Ground, credentials: Iterable[Credential]) -> Iterator[tuple[Credential, bool | str]]:
+    """Each with whether it lives, or the reason why that cannot be told."""
+    waiting: dict[int, Credential] = {}
+
+    def asks() -> Iterator[Ask]:
+        for one in credentials:
+            waiting[id(one.look.ask)] = one
+            yield one.look.ask
+
+    for ask, reply in send(ground.line, asks()):
+        one = waiting.pop(id(ask))
+        try:
+            yield one, is_alive(one.look, reply)
+        except Unclear as error:
+            yield one, str(error)

@@ -1,0 +1,150 @@
+"""The words of an incident: what leaked, what is shut, what is cut, and what is proven."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import StrongroomError
+from orchestrator.live.bulk import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.documents import Json, Spec
+
+
+class Gone(StrongroomError):  # noqa: N818 - the name is the sentence: what was named is gone
+    """There is no such thing on the server (any more)."""
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """One thing that is said to have leaked; its value is fit to be shown, a token is told by its accessor."""
+
+    sort: str  # the flag that names it: "role", "accessor"
+    value: str
+    namespace: str = ""  # from the root
+
+    def __str__(self) -> str:
+        inside = f" in namespace {self.namespace}" if self.namespace else ""
+        return f"{self.sort} {self.value}{inside}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How to see whether a credential lives: a request, and what its answer says of a dead one."""
+
+    ask: Ask
+    gone: tuple[str, ...] = ()
+    flag: str = ""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """One thing that a thief could use. Nothing in it is a secret."""
+
+    what: str
+    id: str
+    namespace: str
+    source: str  # the title of what gave it out
+    end: Ask | None  # None for one that nothing ends but time
+    look: Look
+    facts: Mapping[str, Json] = field(default_factory=dict)  # what the server tells of it
+    proof: str = ""
+    stays: str = ""  # why nothing ends it, as half a sentence
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes it the same one in two looks."""
+        return self.what, self.namespace, self.id
+
+    def document(self) -> dict[str, Json]:
+        return asdict(self)
+
+    @classmethod
+    def of(cls, document: Spec) -> Credential:
+        """The one that a journal holds."""
+        end, look = document["end"], document["look"]
+        looked = Look(Ask(*look["ask"]), tuple(look["gone"]), look["flag"])
+        return cls(**{**document, "end": Ask(*end) if end else None, "look": looked})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which tokens of a namespace are cut: those of whose lookup `matches` says so."""
+
+    source: str
+    namespace: str
+    matches: Callable[[Spec], bool]
+
+
+@dataclass(frozen=True)
+class Lister:
+    """A list of credentials that all are cut, and what to make of each of its keys."""
+
+    path: str
+    namespace: str
+    made: Callable[[str], Credential]
+
+
+@dataclass(frozen=True)
+class Close:
+    """One thing that is shut, so that nothing new comes out of it: a document that gets other settings.
+
+    Where nothing stands at the path it is made, and undoing it deletes it again.
+    """
+
+    title: str
+    namespace: str
+    path: str
+    change: Mapping[str, Json]
+    stops: str  # what no longer works, as half a sentence
+    whole: bool = False  # a write that leaves out a setting would reset it
+    fixed: frozenset[str] = frozenset()  # but for these, which no write may carry
+    soft: bool = False  # holds back instead of shutting
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What hangs on the leak: decided once, counted again and again."""
+
+    closes: tuple[Close, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    listers: tuple[Lister, ...] = ()
+    singles: tuple[Credential, ...] = ()
+    notes: tuple[str, ...] = ()  # what cannot be told, or not be cut
+
+    def __add__(self, other: Scope) -> Scope:
+        return Scope(
+            closes=tuple({(one.namespace, one.path): one for one in (*self.closes, *other.closes)}.values()),
+            rules=(*self.rules, *other.rules),
+            listers=(*self.listers, *other.listers),
+            singles=(*self.singles, *other.singles),
+            notes=(*self.notes, *(note for note in other.notes if note not in self.notes)),
+        )
+
+
+@dataclass(frozen=True)
+class Blast:
+    """What was found alive, and what was looked through to find it."""
+
+    credentials: tuple[Credential, ...]
+    tokens: int  # how many tokens were looked at
+    requests: int
+    seconds: float = 0.0  # how long it took
+    spared: tuple[str, ...] = ()  # what fits and is not cut, with the reason
+
+    def __len__(self) -> int:
+        return len(self.credentials)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One credential, or a class of them, tried again: dead (True), alive (False), or nobody can say (None)."""
+
+    what: str
+    title: str
+    dead: bool | None
+    said: str  # by whom and in which words
+    count: int = 1

@@ -1,0 +1,105 @@
+"""What may go wrong, told before anything is done: rights, audit devices, leader, time that is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.live.server import Denied, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from orchestrator.documents import Json
+    from orchestrator.incident.ground import Ground
+    from orchestrator.incident.model import Scope
+
+_SHORT = 900
+_ENOUGH = {"root", "sudo"}
+_TWO = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it should be; `stops` where going on would fail half way."""
+
+    text: str
+    stops: bool = False
+
+
+def problems(ground: Ground, scope: Scope) -> Iterator[Problem]:
+    """All that is wrong, what stops the revocation first."""
+    yield from sorted(
+        [*_told(ground), *_rights(ground, scope), *_time(ground), *_server(ground)], key=lambda one: not one.stops
+    )
+
+
+def _told(ground: Ground) -> Iterator[Problem]:
+    if ground.wrong:
+        yield Problem(ground.wrong)
+
+
+def _rights(ground: Ground, scope: Scope) -> Iterator[Problem]:
+    """Each capability that a step needs and the caller lacks."""
+    several = (scope.rules, scope.closes, scope.listers, scope.singles)
+    for namespace in {one.namespace for some in several for one in some}:
+        needed = dict(_needed(namespace, scope))
+        held = ground.inside(namespace).server.write("sys/capabilities-self", {"paths": list(needed)})
+        for path, wanted in needed.items():
+            has = set(held.get(path) or ())
+            lacks = [one for one in wanted if one not in has]
+            if lacks and "root" not in has:
+                inside = f" in namespace {namespace}" if namespace else ""
+                yield Problem(
+                    f"the token lacks {' and '.join(lacks)} on {path}{inside}: it could not finish", stops=True
+                )
+
+
+def _needed(namespace: str, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if any(one.namespace == namespace for one in scope.rules):
+        yield "auth/token/accessors", ("list", "sudo")
+        yield "auth/token/lookup-accessor", ("update",)
+        yield "auth/token/revoke-accessor", ("update",)
+    for close in scope.closes:
+        if close.namespace == namespace:
+            yield close.path, ("read", "update")
+    for lister in scope.listers:
+        if lister.namespace == namespace:
+            yield lister.path, ("list", "sudo") if lister.path.startswith("sys/leases/") else ("list",)
+    for one in scope.singles:
+        if one.namespace == namespace and one.end:
+            yield one.end.path, ("update",)
+
+
+def _time(ground: Ground) -> Iterator[Problem]:
+    ttl = int(ground.me.get("ttl") or 0)
+    if 0 < ttl < _SHORT:
+        yield Problem(
+            f"your token ends in {ttl} s{'; it is renewed as long as it may be' if ground.me.get('renewable') else ''}"
+        )
+    if not ground.me.get("orphan", True):
+        yield Problem("your token has a parent: if that is cut, yours dies with it; better come in by a login")
+
+
+def _server(ground: Ground) -> Iterator[Problem]:
+    leader = _asked(ground, "sys/leader")
+    if leader is not None and leader.get("ha_enabled") and not leader.get("leader_address"):
+        yield Problem("the cluster has no leader just now: requests wait for one")
+    devices = _asked(ground, "sys/audit")
+    if devices is None:
+        yield Problem("the token may not see the audit devices: whether requests are recorded is not known")
+    elif len(_mounted(devices)) < _TWO:
+        yield Problem(
+            f"the server has {len(_mounted(devices))} audit devices: with one of two failing, nothing is lost"
+        )
+
+
+def _asked(ground: Ground, path: str) -> Mapping[str, Json] | None:
+    try:
+        return ground.inside("").server.read(path)
+    except (Denied, Rejected):
+        return None
+
+
+def _mounted(devices: Mapping[str, Json]) -> Sequence[str]:
+    return [name for name in devices if name.endswith("/")]

@@ -1,0 +1,146 @@
+"""Every word of an incident that is printed: the answer on stdout, for people or as JSON; all else on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from orchestrator.report import err, out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.documents import Json
+    from orchestrator.incident.model import Blast
+    from orchestrator.incident.run import Outcome, Preview
+
+_REVOKED_A_SECOND = 400
+_OFTEN = 0.1
+_STATES = {True: ("dead", "green"), False: ("ALIVE", "red"), None: ("unproven", "yellow")}
+
+
+def show_preview(preview: Preview) -> None:
+    """What leaked, what would be shut, and what would be cut."""
+    console = out()
+    console.print(f"{preview.incident}: {', '.join(str(one) for one in preview.targets)}", style="bold")
+    for problem in preview.problems:
+        err().print(
+            f"{'stops: ' if problem.stops else 'warning: '}{problem.text}", style="red" if problem.stops else "yellow"
+        )
+    for close in preview.scope.closes:
+        console.print(f"  ⊘ {close.title}: {close.stops}", style="red")
+    if preview.blast is not None:
+        _show_blast(preview.blast, preview)
+    for note in preview.scope.notes:
+        console.print(f"  ! {note}", style="yellow")
+    console.print(f"digest {preview.digest}", style="dim")
+
+
+def _show_blast(found: Blast, preview: Preview) -> None:
+    table = Table("source", "what", box=None, pad_edge=False, header_style="dim")
+    table.add_column("alive", justify="right")
+    table.add_column("owner")
+    for (source, what), count in sorted(Counter((one.source, one.what) for one in found.credentials).items()):
+        table.add_row(source, what, str(count), preview.owners.get(source, "nobody declared it"))
+    if found.credentials:
+        out().print(table)
+    looked = f"{found.tokens} tokens were looked at with {found.requests} requests in {found.seconds:.1f} s"
+    out().print(f"{len(found)} to cut; {looked}; cutting takes about {_expected(found):.0f} s")
+    for one in found.spared:
+        out().print(f"  = spared {one}")
+
+
+def _expected(found: Blast) -> float:
+    """Seconds till all is proven dead: each is revoked (a write to disk), and all is looked at twice again."""
+    return 1 + len(found) / _REVOKED_A_SECOND + 2 * found.seconds
+
+
+def preview_document(preview: Preview) -> dict[str, Json]:
+    found = preview.blast
+    return {
+        "incident": preview.incident,
+        "targets": [str(one) for one in preview.targets],
+        "shut": [{"object": one.title, "stops": one.stops} for one in preview.scope.closes],
+        "found": [_credential(one, preview) for one in found.credentials] if found else None,
+        "tokens_looked_at": found.tokens if found else None,
+        "requests": found.requests if found else None,
+        "spared": list(found.spared) if found else [],
+        "notes": list(preview.scope.notes),
+        "problems": [vars(one) for one in preview.problems],
+        "digest": preview.digest,
+    }
+
+
+def _credential(one: Json, preview: Preview) -> dict[str, Json]:
+    owner = preview.owners.get(one.source)
+    return {
+        "what": one.what,
+        "id": one.id,
+        "namespace": one.namespace,
+        "source": one.source,
+        "owner": owner,
+        **one.facts,
+    }
+
+
+def show_outcome(outcome: Outcome) -> None:
+    console = out()
+    for title in outcome.shut:
+        console.print(f"shut {title}")
+    late = f", {outcome.cut.late} of them made meanwhile" if outcome.cut.late else ""
+    console.print(f"cut {outcome.cut.ended}{late}, in {outcome.seconds:.1f} s")
+    for what, reason in outcome.cut.left.items():
+        console.print(f"  ! {what} lives: {reason}", style="red")
+    table = Table("", "what", "proof", box=None, pad_edge=False, header_style="dim")
+    for proof in outcome.proofs:
+        state, colour = _STATES[proof.dead]
+        table.add_row(state, proof.title, proof.said, style=colour)
+    console.print(table)
+    for note in outcome.notes:
+        console.print(f"  ! {note}", style="yellow")
+    err().print(f"the evidence is in {outcome.folder}", style="dim")
+
+
+def outcome_document(outcome: Outcome) -> dict[str, Json]:
+    return {
+        "incident": outcome.incident,
+        "evidence": str(outcome.folder),
+        "shut": list(outcome.shut),
+        "found": len(outcome.found),
+        "cut": outcome.cut.ended,
+        "made_meanwhile": outcome.cut.late,
+        "left": dict(outcome.cut.left),
+        "proofs": [vars(one) for one in outcome.proofs],
+        "notes": list(outcome.notes),
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+@dataclass
+class Progress:
+    """One line on a terminal: how many, how fast, how long still."""
+
+    terminal: bool = field(default_factory=sys.stderr.isatty)
+    clock: Callable[[], float] = time.monotonic
+    began: float = 0.0
+    shown: float = 0.0
+
+    def __call__(self, word: str, done: int, total: int) -> None:
+        now = self.clock()
+        self.began = now if done <= 1 else self.began
+        if self.terminal and (now - self.shown > _OFTEN or done == total):
+            self.shown = now
+            rate = done / max(now - self.began, 0.001)
+            left = (total - done) / rate if done else 0
+            sys.stderr.write(f"\r\x1b[K{word} {done}/{total}, {rate:.0f} a second, {left:.0f} s to go")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self.terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
