@@ -127,7 +127,7 @@ def drill(root: Path, name: str, server: str | None = None) -> Drilled:
         counts, wrong = _judged(planted, before, after)
         lines = _chain(walked.folder)
         kept = _kept(root, name, walked.folder)
-        wrong += [f"unproven: {one}" for one in walked.unproven]
+        (wrong if planted.proven else counts).extend(f"unproven: {one}" for one in walked.unproven)
         counts.append(f"evidence: {lines} lines, none of them changed")
         product = f"{stage.running.server} {stage.running.version}"
         return Drilled(

@@ -41,6 +41,7 @@ KINDS: Mapping[str, str] = {
 CLOSES = ("hard", "soft", NONE)  # as `invoke revoke --close` knows them
 _KEYS = ("title", "targets", "asks", "close", "steps", "proofs", "tell", "drill", "because", "drilled")
 _REQUIRED = ("title", "close", "steps", "tell", "drill")
+_LEAKS = ("certificate", "issuer", "SSH certificate", "SSH key", "SSH CA", "key version", "ciphertext", "secret version")
 _STAMP = ("at", "server", "seconds", "result")
 _WAY = re.compile(r"-|prompt|file:.+")
 _HEADING = re.compile(r"^## (.+?)\s*$")
@@ -141,7 +142,7 @@ def placeholders(text: str) -> list[str]:
 
 
 def _classes() -> set[str]:
-    return {"token", *(gives.what for kind in CATALOG.values() for one in kind.objects for gives in one.gives)}
+    return {"token", *_LEAKS, *(gives.what for kind in CATALOG.values() for one in kind.objects for gives in one.gives)}
 
 
 class _Sheet:

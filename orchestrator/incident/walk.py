@@ -135,7 +135,7 @@ def _alone(folder: Path) -> Iterator[None]:
     """One walk at a time: two people would do each step twice."""
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(files.locked(folder / "walk.lock", 0))
+            held.enter_context(files.locked(folder.with_name(f".{folder.name}.walk"), 0))
         except StrongroomError as error:
             raise Refused(f"somebody else walks {folder.name} just now; wait till that walk stops") from error
         yield

@@ -41,6 +41,7 @@ class Planted:
     answers: Mapping[str, str] = field(default_factory=dict)
     hands: Mapping[str, Callable[[], None]] = field(default_factory=dict)  # a command of a manual step: who does it
     breaks: Callable[[], None] | None = None  # the fault, made after all lives were counted
+    proven: bool = True  # whether the server itself can prove all of it
 
 
 @dataclass(frozen=True)
