@@ -292,41 +292,39 @@ def resume(_: Context, incident: str, format: str = "text") -> None:
 
 
 @task(
-    positional=["name"],
     iterable=["set", "done"],
     help={
-        "name": "the runbook; all of them are listed when left out",
+        "name": "the runbook; `invoke runbooks` lists them",
         "incident": "its name: the evidence is kept in incidents/NAME",
         "environment": ENVIRONMENT,
         "set": "an answer, such as role=auth/approle/payments; repeatable",
         "done": "the number of a manual step that is done; repeatable",
         "yes": "the digest that the look showed: cut without asking",
-        "format": "of the list: text or json",
     },
 )
 def runbook(
-    _: Context,
-    set: list[str],
-    done: list[str],
-    name: str = "",
-    incident: str = "",
-    environment: str = "dev",
-    yes: str = "",
-    format: str = "text",
+    _: Context, name: str, set: list[str], done: list[str], incident: str = "", environment: str = "dev", yes: str = ""
 ) -> None:
     """Walk through what to do when something happened; run again, it goes on where it was."""
-    with answering(format) as answer:
+    with answering() as answer:
+        from orchestrator.commands import runbook as commands
+        from orchestrator.incident import telling
+
+        found = commands.walked(ROOT, name, os.environ, environment, incident, set, done, yes)
+        telling.show_walked(found)
+        answer(found.code)
+
+
+@task(help={"format": FORMAT})
+def runbooks(_: Context, format: str = "text") -> None:
+    """Show all runbooks, and when each was drilled last."""
+    with answering(format):
         from orchestrator import report
         from orchestrator.commands import runbook as commands
         from orchestrator.incident import telling
 
-        if name:
-            found = commands.walked(ROOT, name, os.environ, environment, incident, set, done, yes)
-            telling.show_walked(found)
-            answer(found.code)
-        else:
-            books = commands.listed(ROOT)
-            report.as_json(telling.list_document(books)) if format == "json" else telling.show_list(books)
+        books = commands.listed(ROOT)
+        report.as_json(telling.list_document(books)) if format == "json" else telling.show_list(books)
 
 
 @task(
@@ -407,6 +405,7 @@ namespace = Collection(
     drift,
     revoke,
     runbook,
+    runbooks,
     drill,
     up,
     down,

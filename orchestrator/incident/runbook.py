@@ -39,9 +39,18 @@ KINDS: Mapping[str, str] = {
     "secret": "where the secret is to be read: prompt, file:PATH, or - for stdin",
 }
 CLOSES = ("hard", "soft", NONE)  # as `invoke revoke --close` knows them
-_KEYS = ("title", "targets", "asks", "close", "steps", "proofs", "tell", "drill", "because", "drilled")
+WORDS = ("title", "targets", "asks", "close", "steps", "proofs", "tell", "drill", "because", "drilled")
 _REQUIRED = ("title", "close", "steps", "tell", "drill")
-_LEAKS = ("certificate", "issuer", "SSH certificate", "SSH key", "SSH CA", "key version", "ciphertext", "secret version")
+_LEAKS = (
+    "certificate",
+    "issuer",
+    "SSH certificate",
+    "SSH key",
+    "SSH CA",
+    "key version",
+    "ciphertext",
+    "secret version",
+)
 _STAMP = ("at", "server", "seconds", "result")
 _WAY = re.compile(r"-|prompt|file:.+")
 _HEADING = re.compile(r"^## (.+?)\s*$")
@@ -161,7 +170,7 @@ class _Sheet:
         if not isinstance(front.value, dict):
             self._wrong(front.where, f"expected a map with {', '.join(_REQUIRED)}")
             return None
-        self._known(front, _KEYS, _REQUIRED)
+        self._known(front, WORDS, _REQUIRED)
         found = self._runbook(front)
         self._whole(front, found)
         return found if len(self.problems) == before else None

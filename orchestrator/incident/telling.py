@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from orchestrator.incident.run import Outcome, Preview
     from orchestrator.incident.runbook import Question, Runbook, Step
     from orchestrator.incident.walk import Walked
+
+_WIDTH = 78
 
 
 @dataclass
@@ -54,7 +57,7 @@ class Terminal:
                 f"{self.again} --set {question.name}={question.example}"
             )
         nothing = "; nothing when there is none" if question.optional else ""
-        err().print(f"{question.text} ({KINDS[question.kind]}{nothing})", markup=False)
+        err().print(_wrapped(f"{question.text} ({KINDS[question.kind]}{nothing})"), markup=False)
         return self._line(f"{question.name} [such as {question.example}]: ")
 
     def step(self, step: Step) -> None:
@@ -63,11 +66,11 @@ class Terminal:
             f"\nstep {step.number} of {self.total}: {DOES.get(step.do, 'by hand')}", style="bold", markup=False
         )
         if step.say:
-            console.print(step.say, markup=False)
+            console.print(_wrapped(step.say), markup=False)
         for command in step.run:
             console.print(f"    {command}", markup=False, soft_wrap=True, highlight=False, style="cyan")
         if step.see:
-            console.print(f"When it worked: {step.see}", markup=False)
+            console.print(_wrapped(f"When it worked: {step.see}"), markup=False)
 
     def by_hand(self, step: Step) -> str:
         if step.number in self.done:
@@ -85,6 +88,7 @@ class Terminal:
         ask("Cut all of this?")
 
     def preview(self, preview: Preview) -> None:
+        self.bar.clear()
         words.show_preview(preview)
 
     def outcome(self, outcome: Outcome) -> None:
@@ -92,7 +96,6 @@ class Terminal:
         words.show_outcome(outcome)
 
     def ended(self, step: Step, words: str) -> None:
-        self.bar.clear()
         err().print(f"step {step.number}: {words}", style="green", markup=False)
 
     def progress(self, word: str, done: int, total: int) -> None:
@@ -105,6 +108,11 @@ class Terminal:
         if not line:
             raise Refused(f"the terminal is gone; go on with: {self.again}")
         return line.strip()
+
+
+def _wrapped(text: str) -> str:
+    """Broken between words, also where the terminal's width is not known."""
+    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def show_list(books: Sequence[Runbook]) -> None:

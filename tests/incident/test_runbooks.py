@@ -342,3 +342,11 @@ def test_exactly_what_leaked_is_dead_after_the_drill(place: Path, name: str, req
     assert found.wrong == ()
     assert found.passed
     assert (found.folder / FILE).exists()
+
+
+def test_every_word_of_a_runbook_is_explained() -> None:
+    text = (REPOSITORY / "docs/runbooks.md").read_text()
+
+    assert [
+        one for one in (*runbook.WORDS, *runbook.DOES, *runbook.KINDS, *runbook.CLOSES) if f"`{one}`" not in text
+    ] == []
