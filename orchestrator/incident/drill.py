@@ -122,17 +122,27 @@ def drill(root: Path, name: str, server: str | None = None) -> Drilled:
             planted.breaks()
         voice = Rehearsed(stage, planted)
         environ = local.environment(stage.running)
-        walked = walk(Walk(stage.root, environ, book, f"DRILL-{name}", NAME, voice))
+        asked = Walk(stage.root, environ, book, f"DRILL-{name}", NAME, voice)
+        unproven, stopped = _walked(asked)
         after = [_living(some) for some in (planted.leaked, planted.others)]
         counts, wrong = _judged(planted, before, after)
-        lines = _chain(walked.folder)
-        kept = _kept(root, name, walked.folder)
-        (wrong if planted.proven else counts).extend(f"unproven: {one}" for one in walked.unproven)
+        lines = _chain(asked.folder)
+        kept = _kept(root, name, asked.folder)
+        (wrong if planted.proven else counts).extend(f"unproven: {one}" for one in unproven)
+        wrong += stopped
         counts.append(f"evidence: {lines} lines, none of them changed")
         product = f"{stage.running.server} {stage.running.version}"
         return Drilled(
             name, product, round(time.monotonic() - began, 1), tuple(counts), tuple(wrong), tuple(voice.not_run), kept
         )
+
+
+def _walked(asked: Walk) -> tuple[tuple[str, ...], list[str]]:
+    """What is unproven, and why the walk stopped."""
+    try:
+        return walk(asked).unproven, []
+    except StrongroomError as error:
+        return (), [f"the walk stopped: {error}"]
 
 
 @contextmanager

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.incident.runbook import Question, Runbook
 
 DONE, SKIP = "done", "skip because "
+TOKEN = "token"  # noqa: S105 - the flag whose value is a way to one
 _LOOKS = ("preflight", "revoke")
 
 
@@ -66,6 +67,7 @@ class Walk:
     voice: Voice
     answers: Mapping[str, str] = field(default_factory=dict)  # what the command line says
     yes: str = ""  # the digest that was agreed to
+    held: dict[str, list[str]] = field(default_factory=dict, repr=False)  # leaked tokens by the way they were read
 
     @property
     def folder(self) -> Path:
@@ -249,11 +251,14 @@ def _targets(asked: Walk, answers: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def _leak(asked: Walk, answers: Mapping[str, str], *, dry_run: bool) -> commands.Asked:
     targets = _targets(asked, answers)
-    ways = [value for sort, value in targets if sort == "token"]
+    ways = [value for sort, value in targets if sort == TOKEN]
+    for way in ways:
+        if way not in asked.held:  # stdin and a person tell it once
+            asked.held[way] = given.tokens([way])
     return commands.Asked(
         asked.incident,
-        [(sort, value) for sort, value in targets if sort != "token"],
-        given.tokens(ways),
+        [(sort, value) for sort, value in targets if sort != TOKEN],
+        [token for way in ways for token in asked.held[way]],
         close=asked.book.close,
         dry_run=dry_run,
         yes="" if dry_run else asked.yes,
@@ -281,7 +286,7 @@ def _preflight(asked: Walk, answers: Mapping[str, str]) -> str:
 def _revoke(asked: Walk, answers: Mapping[str, str]) -> str:
     """Cut it; what an earlier run was agreed to and did not finish is finished, and nobody is asked again."""
     voice = asked.voice
-    if _was_agreed(asked):
+    if _was_agreed(asked, _targets(asked, answers)):
         outcome = commands.resume(asked.root, asked.environ, asked.incident, voice.preview, voice.progress)
     else:
         leak = _leak(asked, answers, dry_run=False)
@@ -293,15 +298,23 @@ def _revoke(asked: Walk, answers: Mapping[str, str]) -> str:
     return _judged(asked.book, outcome)
 
 
-def _was_agreed(asked: Walk) -> bool:
-    """Whether somebody said yes since this step began first."""
+def _was_agreed(asked: Walk, targets: list[tuple[str, str]]) -> bool:
+    """Whether somebody said yes to all of this since the step began first."""
     every = list(read(asked.folder / FILE))
     begun = next(
         line.number
         for line in every
         if line.what == "step" and line.data["title"] == "revoke" and line.data["runbook"] == asked.book.name
     )
-    return any(line.what == "agreed" and line.number > begun for line in every)
+    later = (line.data["targets"] for line in every if line.what == "agreed" and line.number > begun)
+    return any(all(any(_same(one, said) for said in agreed) for one in targets) for agreed in later)
+
+
+def _same(target: tuple[str, str], said: Mapping[str, Json]) -> bool:
+    """Whether an incident's target is the one of the runbook; a token is known by its accessor there."""
+    sort, value = target
+    named = str(said["value"])
+    return said["sort"] == sort and (sort == TOKEN or named == value or named.startswith(f"{value}@.."))
 
 
 def _judged(book: Runbook, outcome: Outcome) -> str:

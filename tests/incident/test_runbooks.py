@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -48,6 +49,16 @@ proofs: [SecretID, token]
 steps: [{do: status}, {say: "Look at {role}."}, {do: preflight}, {do: revoke}, {do: verify}, {do: undo-close}]
 tell: [nobody]
 drill: approle-secret-id
+"""
+LEAKED_TOKEN = """\
+title: A token leaked
+asks: {token: {question: Where is it?, kind: secret, example: prompt}}
+targets: {token: "{token}"}
+close: none
+proofs: [token]
+steps: [{do: preflight}, {do: revoke}]
+tell: [nobody]
+drill: token
 """
 KILLED = """\
 import json, os, signal, sys
@@ -284,6 +295,34 @@ def test_killed_anywhere_it_goes_on_where_it_was(scene: Scene, deadly: tuple[Any
     assert (voice.asked, voice.by_hands) == ([], [7])
     assert [line.what for line in lines].count("agreed") == 1
     assert [scene.lives(token) for token in (*leaked, other)] == [False, False, False, True]
+
+
+@pytest.mark.server
+def test_a_yes_to_something_else_is_no_yes_to_the_runbook(scene: Scene) -> None:
+    scene.approle("payments", "orders")
+    leaked, other = (scene.login(role)["client_token"] for role in ("payments", "orders"))
+    book = runbook.load(written(scene.root, CUT), "leak")
+    words = Words({"role": "auth/approle/payments"})
+    with pytest.raises(Refused):
+        walk(Walk(scene.root, scene.environ, book, "INC-7", NAME, words, yes="0" * 12))
+    scene.cut(("role", "auth/approle/orders"))
+    voice = Words()
+
+    assert (scene.lives(leaked), scene.lives(other)) == (True, False)
+    assert walk(Walk(scene.root, scene.environ, book, "INC-7", NAME, voice)).code == 0
+    assert (voice.agreed, scene.lives(leaked)) == (1, False)
+
+
+@pytest.mark.server
+def test_a_leaked_token_is_read_once_and_written_down_nowhere(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    leaked = scene.token("default")
+    monkeypatch.setattr("sys.stdin", io.StringIO(leaked))
+    book = runbook.load(written(scene.root, LEAKED_TOKEN), "leak")
+
+    walked = walk(Walk(scene.root, scene.environ, book, "INC-7", NAME, Words({"token": "-"})))
+
+    assert (walked.code, scene.lives(leaked)) == (0, False)
+    assert not [one for one in scene.root.rglob("*") if one.is_file() and leaked in one.read_text()]
 
 
 @pytest.mark.server
