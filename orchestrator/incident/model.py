@@ -103,6 +103,7 @@ class Close:
     whole: bool = False  # a write that leaves out a setting would reset it
     fixed: frozenset[str] = frozenset()  # but for these, which no write may carry
     soft: bool = False  # holds back instead of shutting
+    sent: Mapping[str, Callable[[Json], Json]] = field(default_factory=dict)  # how a request takes what answers hold
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import identity, origins
+from orchestrator.incident.givers import given
 from orchestrator.incident.ground import LOOKUP
 from orchestrator.incident.model import Gone, Rule, Scope
 from orchestrator.live.server import Denied, Rejected
@@ -48,27 +49,22 @@ def _lookup(ground: Ground, value: str) -> Mapping[str, Json] | None:
 
 def role(ground: Ground, value: str) -> Scope:
     """All that a role gave out, whichever engine or auth method it belongs to."""
-    return reduce(add, (_origin(ground, one) for one in origins.named(ground, value)))
-
-
-def _origin(ground: Ground, one: origins.Origin) -> Scope:
-    close = one.close(ground.namespace)
-    return Scope(
-        closes=(*([close] if close else []), *one.soft(ground.namespace)),
-        rules=tuple(one.rules(ground.namespace)),
-        listers=tuple(one.listers(ground)),
-        notes=tuple(one.notes(ground)),
-    )
+    found = [given(ground, one) for one in origins.named(ground, value)]
+    if not any(one.rules or one.listers for one in found):
+        raise StrongroomError("\n".join(dict.fromkeys(note for one in found for note in one.notes)))
+    return reduce(add, found)
 
 
 def mount(ground: Ground, value: str) -> Scope:
     """All that a mount gave out: by every object on it, and every lease below it."""
     family, path = origins.mounted(ground, value)
-    objects = reduce(add, (_origin(ground, one) for one in origins.on(ground, family, path)), Scope())
+    objects = reduce(add, (given(ground, one, alone=False) for one in origins.on(ground, family, path)), Scope())
     if family == "auth":
         where = f"auth/{path}/"
         title = f"auth/{path}"
-        return objects + Scope(rules=(Rule(title, ground.namespace, lambda facts: facts["path"].startswith(where)),))
+        rule = Rule(title, ground.namespace, lambda facts: facts["path"].startswith(where))
+        closes = tuple(origins.shut(ground, family, path)) or objects.closes
+        return replace(objects, closes=closes) + Scope(rules=(rule,))
     return objects + lease_prefix(ground, path)
 
 
