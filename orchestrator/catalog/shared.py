@@ -55,7 +55,9 @@ TOKEN = {
 }
 
 NOWHERE = ["255.255.255.255/32"]  # where no client can be
-SHUT = {"token_bound_cidrs": NOWHERE}
+SHUT = {"token_bound_cidrs": ["255.255.255.255"]}  # as servers tell it
+SHUT_POLICY = 'path "strongroom/shut" {\n  capabilities = ["deny"]\n}\n'  # a policy without a rule is refused
+SHUT_POLICIES = ["strongroom-shut"]  # a policy that nobody writes gives nothing
 NOTHING = "strongroom-shut"  # a name that stands for nothing, wherever it is looked up
 
 

@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import identity, origins
+from orchestrator.incident import identity, origins, reachers
 from orchestrator.incident.givers import given
 from orchestrator.incident.ground import LOOKUP
 from orchestrator.incident.model import Gone, Rule, Scope
@@ -107,6 +107,7 @@ SORTS: Mapping[str, Resolver] = {
     "entity": identity.entity,
     "group": identity.group,
     "policy": identity.policy,
+    "path": reachers.path,
     "mount": mount,
     "lease-prefix": lease_prefix,
     "secret-id-accessor": secret_id_accessor,
