@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog.shared import AFTER_POLICIES, SHUT, TOKEN, auth_engine, members_tokens, users_tokens
+from orchestrator.catalog.shared import (
+    AFTER_POLICIES,
+    SHUT,
+    SHUT_POLICIES,
+    TOKEN,
+    auth_engine,
+    members_tokens,
+    users_tokens,
+)
 from orchestrator.model import Field, Gives, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import LIST, NUMBER, TEXT
 
@@ -47,7 +55,7 @@ def _map(key: str, type_: str, name: str, gives: Gives, alias: str = "", still: 
         key=key,
         list=f"auth/{{mount}}/map/{key}",
         gives=(gives,),
-        shut={"value": ""},
+        shut={"value": SHUT_POLICIES[0]},
         merges=True,
         alias=alias,
         open=still,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.catalog.ldap import FILLED_IN, NO_DIRECTORY, PLAIN
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, EXAMPLE_CA, SHUT, TOKEN, members_tokens
+from orchestrator.catalog.shared import (
+    AFTER_POLICIES,
+    AUTH_MOUNT,
+    EXAMPLE_CA,
+    SHUT,
+    SHUT_POLICIES,
+    TOKEN,
+    members_tokens,
+)
 from orchestrator.model import Field, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import CASELESS, FLAG, SET, SIGNED, TEXT
 
@@ -65,7 +73,7 @@ KERBEROS = Kind(
             key="groups",
             list="auth/{mount}/groups",
             gives=(members_tokens(),),
-            shut={"policies": []},
+            shut={"policies": SHUT_POLICIES},
             merges=True,
             also=" @",
             parts=(
