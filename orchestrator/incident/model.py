@@ -25,9 +25,11 @@ class Target:
     sort: str  # the flag that names it: "role", "accessor"
     value: str
     namespace: str = ""  # from the root
+    below: bool = False  # and in every namespace below it
 
     def __str__(self) -> str:
         inside = f" in namespace {self.namespace}" if self.namespace else ""
+        inside += " and all below" if self.below else ""
         return f"{self.sort} {self.value}{inside}"
 
 

@@ -13,6 +13,7 @@ from orchestrator.incident import identity, origins, reachers
 from orchestrator.incident.givers import given
 from orchestrator.incident.ground import LOOKUP
 from orchestrator.incident.model import Gone, Rule, Scope
+from orchestrator.incident.places import everywhere
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _lookup(ground: Ground, value: str) -> Mapping[str, Json] | None:
             return None
         raise
     except Rejected as error:
-        if "invalid accessor" in error.words:
+        if any(word in error.words for word in ("invalid accessor", "in different namespace")):
             return None
         raise
 
@@ -124,7 +125,7 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> 
     failures: list[StrongroomError] = []
     for target in targets:
         try:
-            found += SORTS[target.sort](ground.inside(target.namespace), target.value)
+            found += _hanging(ground.inside(target.namespace), target)
         except Gone as error:
             if again:
                 found += Scope(notes=(str(error),))
@@ -137,6 +138,13 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> 
         together.code = max(error.code for error in failures)
         raise failures[0] if len(failures) == 1 else together
     return found
+
+
+def _hanging(ground: Ground, target: Target) -> Scope:
+    """What hangs on one target, in its namespace or in all below it too."""
+    if target.below:
+        return everywhere(ground, lambda inside: SORTS[target.sort](inside, target.value))
+    return SORTS[target.sort](ground, target.value)
 
 
 def _without_my_way(ground: Ground, found: Scope) -> Scope:
