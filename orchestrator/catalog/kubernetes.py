@@ -70,7 +70,6 @@ KUBERNETES = Kind(
             list="auth/{mount}/role",
             gives=(tokens("auth/{mount}/login", role="{name}"),),
             shut=SHUT,
-            merges=True,
             lower=True,
             required=("bound_service_account_names",),
             parts=(Part(ROLE),),

@@ -49,8 +49,8 @@ class Origin:
         resource = self.object.parts[0].resource
         return resource.path.format(**{resource.mount: self.mount, resource.name: self.name})
 
-    def filled(self, template: str, **more: str) -> str:
-        return template.format(mount=self.mount, name=self.name, **more)
+    def filled(self, template: str, **more: Json) -> str:
+        return template.format(**{**more, "mount": self.mount, "name": self.name})
 
     def live(self, server: Server) -> Spec:
         """All that the server tells of it."""
@@ -196,13 +196,20 @@ def named(ground: Ground, value: str) -> list[Origin]:
 def _candidates(ground: Ground, said: str) -> Iterator[Origin]:
     place = _mount(ground, said)
     if place and (kind := kind_of(ground, place[0], place[1])):
-        for one in _giving(kind):
-            name = place[2].removeprefix(f"{one.key}/").removeprefix("role/")
-            if name:
-                yield Origin(kind, one, place[1], name.lower() if one.lower else name)
+        yield from (Origin(kind, one, place[1], name) for one, name in _meant(kind, place[2]))
     first, _, rest = said.partition("/")
-    for one in _giving(SYSTEM[first]) if first in SYSTEM else ():
-        yield Origin(SYSTEM[first], one, "", rest.removeprefix(f"{one.key}/"))
+    if first in SYSTEM:
+        yield from (Origin(SYSTEM[first], one, "", name) for one, name in _meant(SYSTEM[first], rest))
+
+
+def _meant(kind: Kind, said: str) -> Iterator[tuple[Object, str]]:
+    """The sorts of objects that a name may be of, whether its sort stands in front of it or not."""
+    sort, _, name = said.removeprefix("map/").partition("/")
+    sorts = [one for one in _giving(kind) if sort in {one.key, one.list.rpartition("/")[2]}] if name else []
+    for one in sorts or _giving(kind):
+        meant = name if sorts else said
+        if meant and (sorts or "/" not in meant):
+            yield one, meant.lower() if one.lower else meant
 
 
 def _known(ground: Ground, said: str) -> str:

@@ -43,7 +43,7 @@ def everywhere(ground: Ground, look: Callable[[Ground], Scope]) -> Scope:
         except Gone as error:
             missing.append(error)
     if len(missing) == len(grounds):
-        raise Gone(f"{missing[0]}; nor is it in any of the {len(grounds) - 1} namespaces below")
+        raise Gone(f"{missing[0]}; nor is it in any namespace below")
     return found
 
 
