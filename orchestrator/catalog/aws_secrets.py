@@ -156,7 +156,7 @@ AWS_SECRETS = Kind(
         ),
         Object(
             key="static_roles",
-            gives=(turned("access key", "{mount}/static-roles/{name}"),),
+            gives=(turned("access key"),),
             list="{mount}/static-roles",
             also="@",
             required=("username", "rotation_period"),

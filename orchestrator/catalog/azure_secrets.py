@@ -139,7 +139,7 @@ AZURE_SECRETS = Kind(
         ),
         Object(
             key="static_roles",
-            gives=(turned("client secret", "{mount}/rotate-role/{name}"),),
+            gives=(turned("client secret"),),
             list="{mount}/static-roles",
             lower=True,
             required=("application_object_id",),

@@ -98,9 +98,12 @@ def members_tokens() -> Gives:
     )
 
 
-def turned(what: str, path: str) -> Gives:
-    """A secret that an object keeps and shows to whoever may read it: it is ended by making a new one."""
-    return Gives(what, untold=f"no list holds it, as there is only one: `bao write -f {path}` makes a new one of it")
+def turned(what: str, path: str = "") -> Gives:
+    """A secret that an object keeps and shows to whoever may read it: it is ended by making a new one, at a path."""
+    way = (
+        f"`bao write -f {path}` makes a new one of it" if path else "end it at its provider; the next rotation mends it"
+    )
+    return Gives(what, untold=f"no list holds it, as there is only one: {way}")
 
 
 _TTL = replace(SECONDS, send=lambda value: f"{value or 0}s")
