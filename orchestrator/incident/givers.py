@@ -34,7 +34,7 @@ def given(ground: Ground, one: Origin, *, alone: bool = True) -> Scope:
         scope += Scope(notes=(f"{one.title}: {one.object.open}",))
     batch = _gives_batch(ground, one, live)
     if one.object.alias and (batch or one.object.open):
-        scope += _entities(ground, one, live)
+        scope += _entities(ground, one)
     if batch:
         scope += Scope(notes=(_batch(one, live, refused=any(_ENTITIES in close.path for close in scope.closes)),))
     return scope + Scope(notes=tuple(_orphans(ground, one, live)))
@@ -49,7 +49,7 @@ def _gives_batch(ground: Ground, one: Origin, live: Spec) -> bool:
 
 
 def _mount(ground: Ground, mount: str) -> Mapping[str, Json]:
-    found: Mapping[str, Json] = (ground.server.read("sys/auth") or {}).get(f"{mount}/") or {}
+    found: Mapping[str, Json] = ground.once("sys/auth").get(f"{mount}/") or {}
     return found
 
 
@@ -66,10 +66,10 @@ def _batch(one: Origin, live: Spec, *, refused: bool) -> str:
     )
 
 
-def _entities(ground: Ground, one: Origin, live: Spec) -> Scope:
+def _entities(ground: Ground, one: Origin) -> Scope:
     """The entity of whoever logs in by it is disabled, where nobody is it by another login too."""
     accessor = _mount(ground, one.mount).get("accessor")
-    name = one.filled(one.object.alias, **live)
+    name = one.filled(one.object.alias, **one.whole(ground.server))
     scope = Scope()
     for identity, entity in _known(ground):
         aliases = entity.get("aliases") or ()
@@ -79,7 +79,7 @@ def _entities(ground: Ground, one: Origin, live: Spec) -> Scope:
 
 
 def _known(ground: Ground) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    listed = ground.server.read(_ENTITIES, query="list=true") or {}
+    listed = ground.once(_ENTITIES, "list=true")
     yield from (listed.get("key_info") or {}).items()
 
 
@@ -95,9 +95,7 @@ def _entity(ground: Ground, one: Origin, identity: str, entity: Mapping[str, Jso
 def _orphans(ground: Ground, one: Origin, live: Spec) -> Iterator[str]:
     """What its tokens may have made that outlives them, and that nothing but the audit log leads back to them."""
     names = [*(live.get("token_policies") or ()), *(live.get("policies") or ()), *(live.get("allowed_policies") or ())]
-    texts = {
-        name: (ground.server.read(f"sys/policies/acl/{name}") or {}).get("policy") for name in dict.fromkeys(names)
-    }
+    texts = {name: ground.once(f"sys/policies/acl/{name}").get("policy") for name in dict.fromkeys(names)}
     policies = {name: understood(name, text) for name, text in texts.items() if text}
     for path, wanted in _ORPHANS:
         if able := reaching(policies, path, wanted):

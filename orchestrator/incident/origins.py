@@ -53,7 +53,11 @@ class Origin:
         return template.format(**{**more, "mount": self.mount, "name": self.name})
 
     def live(self, server: Server) -> Spec:
-        """All that the server tells of it."""
+        """Its settings as the server tells them."""
+        return server.read(self.path) or {}
+
+    def whole(self, server: Server) -> Spec:
+        """All that the server tells of it, wherever that stands."""
         resource = self.object.parts[0].resource
         names = {resource.mount: self.mount, resource.name: self.name}
         answers = [server.read(path.format(**names)) for path in resource.read_paths]

@@ -132,17 +132,17 @@ def test_an_object_is_shut_and_opened_again_as_it_was(scene: Scene, tmp_path: Pa
     if one.key not in kind.example:
         pytest.skip("its example declares none")
     origins = declared(scene, kind, one)
-    before = [said(origin.live(scene.server)) for origin in origins]
+    before = [said(origin.whole(scene.server)) for origin in origins]
     journal = Journal(tmp_path)
     closes = [origins[0].close(scene.namespace)]
 
     assert [it.title for it in close.shut(ground(scene), journal, [it for it in closes if it])] == [origins[0].title]
-    assert said(origins[0].live(scene.server)) != before[0]
-    assert [said(origin.live(scene.server)) for origin in origins[1:]] == before[1:]
+    assert said(origins[0].whole(scene.server)) != before[0]
+    assert [said(origin.whole(scene.server)) for origin in origins[1:]] == before[1:]
 
     list(close.reopen(ground(scene), journal))
 
-    assert [said(origin.live(scene.server)) for origin in origins] == before
+    assert [said(origin.whole(scene.server)) for origin in origins] == before
 
 
 @pytest.mark.server
