@@ -20,17 +20,17 @@ _ENTITIES = "identity/entity/id"
 _ORPHANS = (("auth/token/create-orphan", ("create", "update")), ("auth/token/create", ("sudo",)))
 
 
-def given(ground: Ground, one: Origin, *, alone: bool = True) -> Scope:
-    """What hangs on an object; `alone` says that it is named by itself, and not all of its mount with it."""
+def given(ground: Ground, one: Origin, *, covered: bool = False) -> Scope:
+    """What hangs on an object; `covered` says that all the tokens of its mount are cut with it."""
     live = one.live(ground.server)
     close = one.close(ground.namespace)
     scope = Scope(
         closes=(*([close] if close else []), *one.soft(ground.namespace)),
         rules=tuple(one.rules(ground.namespace, live)),
         listers=tuple(one.listers(ground, live)),
-        notes=tuple(one.untold(ground.server, live)) if alone else (),
+        notes=() if covered else tuple(one.untold(ground.server, live)),
     )
-    if one.object.open:
+    if one.object.open and not (covered and one.kind.shut):
         scope += Scope(notes=(f"{one.title}: {one.object.open}",))
     batch = _gives_batch(ground, one, live)
     if one.object.alias and (batch or one.object.open):
@@ -69,11 +69,11 @@ def _batch(one: Origin, live: Spec, *, refused: bool) -> str:
 def _entities(ground: Ground, one: Origin) -> Scope:
     """The entity of whoever logs in by it is disabled, where nobody is it by another login too."""
     accessor = _mount(ground, one.mount).get("accessor")
-    name = one.filled(one.object.alias, **one.whole(ground.server))
+    live = one.whole(ground.server)
     scope = Scope()
     for identity, entity in _known(ground):
         aliases = entity.get("aliases") or ()
-        if any(alias["mount_accessor"] == accessor and one.is_called(alias["name"], name) for alias in aliases):
+        if any(alias["mount_accessor"] == accessor and one.is_known_as(alias["name"], live) for alias in aliases):
             scope += _entity(ground, one, identity, entity, alone=len(aliases) == 1)
     return scope
 

@@ -123,9 +123,10 @@ class Origin:
             if one.list
         ]
 
-    def is_called(self, found: str, name: str) -> bool:
-        """Whether a name that the server tells is this one, whatever case it was typed in."""
-        return found.lower() == name.lower() if self.object.lower else found == name
+    def is_known_as(self, found: str, live: Spec) -> bool:
+        """Whether identity calls who logs in by it so."""
+        text = self.object.alias
+        return _fits(found, text, self.filled(text, **live), self.object.lower and "{name}" in text)
 
     def untold(self, server: Server, live: Spec) -> Iterator[str]:
         """What of it nobody can find, and what to do about that."""

@@ -59,13 +59,16 @@ def role(ground: Ground, value: str) -> Scope:
 def mount(ground: Ground, value: str) -> Scope:
     """All that a mount gave out: by every object on it, and every lease below it."""
     family, path = origins.mounted(ground, value)
-    objects = reduce(add, (given(ground, one, alone=False) for one in origins.on(ground, family, path)), Scope())
+    covered = family == "auth"
+    objects = reduce(add, (given(ground, one, covered=covered) for one in origins.on(ground, family, path)), Scope())
     if family == "auth":
         where = f"auth/{path}/"
         title = f"auth/{path}"
         rule = Rule(title, ground.namespace, lambda facts: facts["path"].startswith(where))
-        closes = tuple(origins.shut(ground, family, path)) or objects.closes
-        return replace(objects, closes=closes) + Scope(rules=(rule,))
+        if shut := tuple(origins.shut(ground, family, path)):  # then its objects need not be
+            beside = tuple(one for one in objects.closes if one.soft or one.path.startswith("identity/"))
+            objects = replace(objects, closes=(*shut, *beside))
+        return objects + Scope(rules=(rule,))
     return objects + lease_prefix(ground, path)
 
 

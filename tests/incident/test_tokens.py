@@ -9,6 +9,7 @@ import pytest
 from orchestrator.errors import StrongroomError
 from orchestrator.live.server import Denied, Rejected
 from tests.incident.scene import Scene
+from tests.support import STATIC_ACCOUNT
 
 if TYPE_CHECKING:
     from orchestrator.live.server import Server
@@ -190,3 +191,22 @@ def test_the_tokens_of_a_group_that_only_a_login_knows_are_not_guessed_at(scene:
         "tokens of auth/ldap/groups/engineers are not told apart: the server does not tell whose tokens came by it: "
         "name its policies with --policy, or all of --mount auth/ldap"
     )
+
+
+def test_a_password_that_an_object_keeps_is_said_to_be_turned_by_hand(scene: Scene) -> None:
+    connection = {"plugin_name": "postgresql-database-plugin", "allowed_roles": ["*"], "username": "strongroom"}
+    url = f"postgresql://{{{{username}}}}:{{{{password}}}}@{scene.running.postgres}/orders"
+    given = {**connection, "connection_url": url, "password": scene.running.postgres_password}
+    static = {"db_name": "orders", "username": STATIC_ACCOUNT, "rotation_period": "24h"}
+    scene.server.write("sys/mounts/database", {"type": "database"})
+    scene.server.write("database/config/orders", given)
+    scene.server.write("database/static-roles/owner", static)
+
+    note = (
+        "passwords of secrets/database/static_roles/owner are not told apart: no list holds it, as there is only one: "
+        "`bao write -f database/rotate-role/owner` makes a new one of it"
+    )
+    assert scene.look(("mount", "database")).scope.notes == (note,)
+    with pytest.raises(StrongroomError) as wrong:
+        scene.look(("role", "database/static-roles/owner"))
+    assert str(wrong.value) == note
