@@ -335,7 +335,7 @@ def test_root_tokens_are_cut_but_for_the_one_that_cuts(scene: Scene) -> None:
     outcome = scene.cut(("policy", "root"))
 
     assert (outcome.code, outcome.shut) == (0, ())
-    assert outcome.found.spared == (f"token {own}: it is your own (policies/root)",)
+    assert outcome.found.spared[0] == f"token {own}: it is your own (policies/root)"
     assert [lives(top, token) for token in (*made, alike, scene.running.token)] == [False, False, True, True]
     assert outcome.notes[0] == (
         "policy root cannot be shut: whoever holds enough unseal or recovery keys can make a new root token"

@@ -16,49 +16,39 @@ if TYPE_CHECKING:
 
     from orchestrator.incident.drills.stage import Stage
 
-FULL = "/dev/full"  # writing to it fails as on a disk without room
-DEVICE = """
-audit "file" "drill" {{
-  options {{
-    file_path = {path}
-    mode      = "0000"
-  }}
-}}
-"""
 _NODE = ".strongroom/stack/vault"
 _STATE = ".strongroom/stack/state.json"
+_DEVICE = {"type": "file", "options": {"file_path": "audit.log"}}
 
 
 def plant(stage: Stage) -> Planted:
-    """A log that the server writes to, on a disk that fills up."""
-    folder, log, link = stage.root / _NODE, stage.root / "whole.log", stage.root / "audit.log"
-    log.touch(mode=0o600)
-    link.symlink_to(log)
-    config = folder / "config.hcl"
-    config.write_text(config.read_text() + DEVICE.format(path=json.dumps(str(link))))
-    _reload(folder)
-    if process.until(lambda: "drill/" in (stage.server.read("sys/audit") or {}) or None, 10) is None:
-        raise StrongroomError("the drill's audit device does not come up")
+    """A folder in the place of the log: what the server meets when a mount is lost, or a disk is full."""
+    folder = stage.root / _NODE
+    log = folder / "audit.log"
+    if not (stage.server.read("sys/audit") or {}):
+        stage.server.write("sys/audit/drill", _DEVICE)
 
-    def points_to(target: str, *, answering: bool) -> None:
-        link.unlink()
-        link.symlink_to(target)
-        _reload(folder)
-        if process.until(lambda: stage.answers() is answering or None, 10) is None:
-            raise StrongroomError(f"the server should {'' if answering else 'not '}answer by now")
+    def lose() -> None:
+        log.rename(log.with_suffix(".aside"))
+        log.mkdir()
+        _reload(stage, folder, answering=False)
+        health, _ = bao.call(json.loads((stage.root / _STATE).read_text())["port"], "GET", "health")
+        if health != bao.ACTIVE:
+            raise StrongroomError(f"health should say {bao.ACTIVE} still, and says {health}")
 
-    def fill() -> None:
-        points_to(FULL, answering=False)
-        health = bao.call(json.loads((stage.root / _STATE).read_text())["port"], "GET", "health")
-        if health[0] != bao.ACTIVE:
-            raise StrongroomError(f"health should say {bao.ACTIVE} still, and says {health[0]}")
+    def bring_back() -> None:
+        log.rmdir()
+        log.with_suffix(".aside").rename(log)
+        _reload(stage, folder, answering=True)
 
-    repaired = {"systemctl reload openbao": lambda: points_to(str(log), answering=True)}
-    return Planted((), stage.bystanders(), hands=repaired, breaks=fill)
+    return Planted((), stage.bystanders(), hands={"systemctl reload openbao": bring_back}, breaks=lose)
 
 
-def _reload(folder: Path) -> None:
+def _reload(stage: Stage, folder: Path, *, answering: bool) -> None:
+    """Let the server open its devices anew, and wait till it answers, or answers no more."""
     pid = process.alive(folder)
     if pid is None:
         raise StrongroomError("the drill's server ended")
     os.kill(pid, signal.SIGHUP)
+    if process.until(lambda: stage.answers() is answering or None, 10) is None:
+        raise StrongroomError(f"the server answers {'nothing still' if answering else 'though nothing is recorded'}")
