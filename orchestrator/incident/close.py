@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
     from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
-    from orchestrator.incident.journal import Journal
+    from orchestrator.incident.journal import Journal, Line
     from orchestrator.incident.model import Close
 
 
 def shut(ground: Ground, journal: Journal, closes: Sequence[Close]) -> Iterator[Close]:
     """Shut each, and see that it is; one that an earlier run shut keeps the undo that was recorded then."""
-    recorded = {(line.data["namespace"], line.data["path"]) for line in journal.of("closing")}
+    recorded = unopened(journal).keys()
     for close in closes:
         server = ground.inside(close.namespace).server
         before = server.read(close.path)
@@ -58,15 +58,24 @@ def _same(live: Json, wanted: Json) -> bool:
     return (live or None) == (wanted or None)
 
 
+def unopened(journal: Journal) -> dict[tuple[str, str], Line]:
+    """The shuttings that nobody undid yet, by namespace and path."""
+    found: dict[tuple[str, str], Line] = {}
+    for line in journal.of("closing", "reopened"):
+        place = line.data["namespace"], line.data["path"]
+        if line.what == "closing":
+            found[place] = line
+        else:
+            found.pop(place, None)
+    return found
+
+
 def reopen(ground: Ground, journal: Journal) -> Iterator[str]:
     """Undo each shutting that is not undone yet, the last one first."""
-    done = {(line.data["namespace"], line.data["path"]) for line in journal.of("reopened")}
-    for line in reversed(list(journal.of("closing"))):
-        place = line.data["namespace"], line.data["path"]
-        if place not in done:
-            _open(ground, line.data)
-            journal.write("reopened", title=line.data["title"], namespace=place[0], path=place[1])
-            yield line.data["title"]
+    for place, line in reversed(unopened(journal).items()):
+        _open(ground, line.data)
+        journal.write("reopened", title=line.data["title"], namespace=place[0], path=place[1])
+        yield line.data["title"]
 
 
 def _open(ground: Ground, recorded: Spec) -> None:

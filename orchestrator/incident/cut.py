@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from orchestrator.incident import evidence
 from orchestrator.incident.look import blast, looked, words
 from orchestrator.live.bulk import send
 
@@ -43,7 +44,10 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
         reasons = dict(_ended(ground, journal, _in_order(found.credentials), tell))
         ended += len(found.credentials) - len(reasons)
         found = blast(ground, scope)
-        known |= {one.key for one in found.credentials}
+        late = tuple(one for one in found.credentials if one.key not in known)
+        if late:  # on disk before it is cut, so that it is proven dead with the others
+            evidence.keep(journal, replace(found, credentials=late), ground.owners(late))
+        known |= {one.key for one in late}
         journal.write("looked again", round=number, alive=len(found), tokens=found.tokens)
         alive = [one for one in found.credentials if one.end]
         if not alive:

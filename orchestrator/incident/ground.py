@@ -12,7 +12,7 @@ from orchestrator.live.bulk import Ask, Line
 from orchestrator.live.standing import standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from orchestrator.declared import Environment
     from orchestrator.documents import Json, Spec
@@ -49,6 +49,11 @@ class Ground:
         """Who owns what the YAML declares, nobody where it does not."""
         declared = self.environment is not None and title in self.titles
         return self.environment.owner if declared and self.environment else ""
+
+    def owners(self, credentials: Iterable[Credential]) -> dict[str, str]:
+        """Who owns what gave these out, where somebody does."""
+        sources = {one.source for one in credentials}
+        return {source: owner for source in sources if (owner := self.owner(source))}
 
     def ask(self, write: Write, filled: Callable[[str], str]) -> Ask:
         """A request of the catalogue for one object."""

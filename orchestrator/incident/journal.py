@@ -94,15 +94,16 @@ def read(path: Path) -> Iterator[Line]:
     """The whole lines of a journal, or Tampered at the first that is not as it was written."""
     before = FIRST
     content = path.read_bytes()[: _whole(path)]
-    for number, text in enumerate(content.splitlines(), 1):
-        line = _parsed(path, number, text)
+    for number, text in enumerate(content.split(b"\n")[:-1], 1):
+        line = parsed(path, number, text)
         if line.number != number or line.before != before:
             raise Tampered(f"{path}:{number}: this line does not follow the one before it")
         before = line.hash
         yield line
 
 
-def _parsed(path: Path, number: int, text: bytes) -> Line:
+def parsed(path: Path, number: int, text: bytes) -> Line:
+    """A line by itself, or Tampered where it does not fit its own hash."""
     try:
         document = json.loads(text)
         line = Line(**document)

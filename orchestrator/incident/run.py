@@ -97,7 +97,7 @@ def carry_out(
     started, scope = clock(), agreed.scope
     shut = [one.title for one in close.shut(ground, journal, scope.closes)]
     found = blast(ground, scope)
-    evidence.keep(journal, found, agreed.owners)
+    evidence.keep(journal, found, {**agreed.owners, **ground.owners(found.credentials)})
     done = cut.revoke(ground, journal, scope, found, tell)
     journal.write("cut", ended=done.ended, rounds=done.rounds, late=done.late, left=dict(done.left))
     proofs = tuple(prove(ground, evidence.known(journal), held))

@@ -1,0 +1,59 @@
+"""What is done with the evidence of an incident: report, verify, status; none of it needs a server."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.context import opened
+from orchestrator.errors import StrongroomError
+from orchestrator.incident import evidence, journal, seal, sign
+from orchestrator.incident.status import known
+from orchestrator.incident.verify import Verified, verify
+from orchestrator.local import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from orchestrator.incident.seal import Sealed
+    from orchestrator.incident.sign import Signer
+
+
+def report(
+    root: Path,
+    environ: Mapping[str, str],
+    incident: str,
+    key: str = "",
+    environment: str = "",
+    *,
+    unsigned: bool = False,
+) -> Sealed:
+    """Make the report anew, and seal it; a server is asked only where its key is to sign."""
+    folder = known(root, incident)
+    with _signer(root, environ, key, environment) as signer, files.locked(folder / seal.LOCK):
+        if unsigned:
+            seal.unsigned(folder)
+        return seal.seal(folder, signer, journal.now)
+
+
+@contextmanager
+def _signer(root: Path, environ: Mapping[str, str], key: str, environment: str) -> Iterator[Signer | None]:
+    with opened(root, environment, environ) if key and environment else nullcontext() as context:
+        yield sign.signer(key, context.session.server if context else None) if key else None
+
+
+def verified(root: Path, incident: str, key: str = "") -> Verified:
+    """Whether the evidence of an incident, or of a folder that is a copy of one, is as it was written."""
+    folder = Path(incident) if os.sep in incident else evidence.folder(root, incident)
+    return verify(folder, _key(Path(key)) if key else None)
+
+
+def _key(path: Path) -> sign.Public:
+    try:
+        content = path.expanduser().read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "this is no PEM"
+        raise StrongroomError(f"--key {path}: {why}") from None
+    return sign.public_key(content, f"--key {path}")
