@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.incident.seal import Sealed
-    from orchestrator.incident.sign import Signer
+    from orchestrator.live.server import Server
 
 
 def report(
@@ -32,16 +32,18 @@ def report(
 ) -> Sealed:
     """Make the report anew, and seal it; a server is asked only where its key is to sign."""
     folder = known(root, incident)
-    with _signer(root, environ, key, environment) as signer, files.locked(folder / seal.LOCK):
+    with _server(root, environ, environment) as server, files.locked(folder / seal.LOCK):
+        if key:
+            sign.signer(key, server)
         if unsigned:
             seal.unsigned(folder)
-        return seal.seal(folder, signer, journal.now)
+        return seal.seal(folder, key, server, journal.now)
 
 
 @contextmanager
-def _signer(root: Path, environ: Mapping[str, str], key: str, environment: str) -> Iterator[Signer | None]:
-    with opened(root, environment, environ) if key and environment else nullcontext() as context:
-        yield sign.signer(key, context.session.server if context else None) if key else None
+def _server(root: Path, environ: Mapping[str, str], environment: str) -> Iterator[Server | None]:
+    with opened(root, environment, environ) if environment else nullcontext() as context:
+        yield context.session.server if context else None
 
 
 def verified(root: Path, incident: str, key: str = "") -> Verified:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import html
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _COLUMNS = 80
 _MARKUP = re.compile(r"[\\`*\[\]<>|&~#$]|(?<![^\W_])_|_(?![^\W_])")
-_BEGINS_A_BLOCK = re.compile(r"^([-+=]|\d+(?=[.)]))")
+_BEGINS_A_BLOCK = re.compile(r"^([-+](?=[-\s]|$)|=|\d+(?=[.)](?:\s|$)))")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def _markdown(block: Block) -> Iterable[str]:
             return [f"    {line}" for line in lines]
         case Table(titles, rows, numbers):
             drawn = list(_drawn(titles, rows, numbers))
-            return drawn if max(map(len, drawn)) <= _COLUMNS else list(_listed(titles, rows, numbers))
+            fits = len(titles) > 1 and max(map(len, drawn)) <= _COLUMNS
+            return drawn if fits else list(_listed(titles, rows, numbers))
 
 
 def _escaped(text: str) -> str:
@@ -122,6 +126,7 @@ h2 { font-size: 11pt; margin: 6mm 0 1.5mm; break-after: avoid }
 p { margin: 0 0 2mm }
 p.strong { font-weight: bold; font-size: 11pt; border: 1pt solid #000; padding: 2mm 3mm; margin: 3mm 0 }
 table { border-collapse: collapse; width: 100%; margin: 0 0 2mm; font-variant-numeric: tabular-nums }
+table.small { width: auto }
 thead { display: table-header-group }
 th { text-align: left; font-weight: bold; border-bottom: 0.8pt solid #000; vertical-align: bottom }
 td { vertical-align: top; border-bottom: 0.3pt solid #999 }
@@ -137,6 +142,8 @@ table:last-of-type td { height: 11mm; border-bottom-color: #000 }
 """  # noqa: E501 - a rule of CSS stands on a line
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _NARROW = 24
+_PAIR = 2
+_STRONG, _SMALL = ' class="strong"', ' class="small"'
 
 
 def page(title: str, blocks: Iterable[Block]) -> str:
@@ -156,7 +163,7 @@ def _html(block: Block) -> str:
         case Heading(text, level):
             return f"<h{level}>{html.escape(text)}</h{level}>"
         case Paragraph(text, strong):
-            return f"<p{' class="strong"' if strong else ''}>{html.escape(text)}</p>"
+            return f"<p{_STRONG if strong else ''}>{html.escape(text)}</p>"
         case Commands(lines):
             return f"<pre>{html.escape(chr(10).join(lines))}</pre>"
         case Table(titles, rows, numbers):
@@ -177,7 +184,8 @@ def _html_table(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: f
 
     head = f"<thead><tr>{drawn('th')(titles)}</tr></thead>\n" if any(titles) else ""
     body = "\n".join(f"<tr>{drawn('td')(row)}</tr>" for row in rows)
-    return f"<table>\n{head}<tbody>\n{body}\n</tbody>\n</table>"
+    small = _SMALL if all(narrow) and len(titles) == _PAIR else ""
+    return f"<table{small}>\n{head}<tbody>\n{body}\n</tbody>\n</table>"
 
 
 def _class(number: int, numbers: frozenset[int], narrow: Sequence[bool]) -> str:

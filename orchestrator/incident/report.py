@@ -60,8 +60,8 @@ def head(story: Story) -> str:
         return _HEADS[story.code]
     line = story.lines[-1]
     return (
-        f"UNFINISHED: the last line of the journal, of {moment(line.at)} UTC, says: {sentence(line)}. What came after it "
-        f"is not known, and nothing below speaks of it. To finish the work: invoke incident.resume {story.incident}"
+        f"UNFINISHED: the last line of the journal, of {moment(line.at)} UTC, says: {sentence(line)}. What came after "
+        f"it is not known, and nothing below speaks of it. To finish the work: invoke incident.resume {story.incident}"
     )
 
 
@@ -84,8 +84,9 @@ def _facts(run: Run, *, alone: bool) -> Iterator[tuple[str, str]]:
     yield "agreed at", f"{moment(run.agreed.at)} UTC"
     yield "time to contain", _time(run.since_agreed("closed"), "from the agreement to the last thing shut", run)
     yield "time to dead", _time(run.since_agreed("proved"), "from the agreement to the last proof", run)
-    finished = run.last("finished")
-    yield "ended", f"{moment(finished.at)} UTC: {ENDS[finished.data['code']]}" if finished else "UNFINISHED"
+    last = run.last("agreed", "resumed", "finished")
+    ended = last is not None and last.what == "finished"
+    yield "ended", f"{moment(last.at)} UTC: {ENDS[last.data['code']]}" if last and ended else "UNFINISHED"
 
 
 def _time(duration: float | None, meaning: str, run: Run) -> str:
@@ -105,7 +106,10 @@ def _todo(story: Story) -> Iterator[tuple[str, str]]:
     if story.code is None and story.runs:
         yield f"finish this incident: invoke incident.resume {story.incident}", plain(story.runs[-1].agreed.data["who"])
     for one in story.lives():
-        yield f"end {counted(len(one.ids), plain(one.what))} of {plain(one.source)}: {short(one.reason)}", one.owner
+        yield (
+            f"end {counted(len(one.ids), plain(one.what))} of {plain(one.source)}: {short(one.reason)}",
+            plain(one.owner),
+        )
     for proof in story.proofs:
         if proof["dead"] is None:
             yield (
@@ -155,11 +159,20 @@ def _blast(story: Story) -> Iterator[Block]:
     titles = ("source", "what", "owner", "before", "late", "after")
     yield _table(titles, rows, {3, 4, 5}) if rows else Paragraph("Nothing of it was alive.")
     if rows:
+        yield Paragraph(_sum(story))
         yield Paragraph(
             "before: alive at the first look. late: made, or come to light, after it. after: alive at the last look."
         )
     for one in dict.fromkeys(plain(one) for line in story.of("found") for one in line.data.get("spared") or ()):
         yield Paragraph(f"Spared: {one}")
+
+
+def _sum(story: Story) -> str:
+    rows = story.blast()
+    before, late = sum(one.found for one in rows), sum(one.late for one in rows)
+    lives = sum(one.alive or 0 for one in rows) if story.looked_after else None
+    after = "how many live on is not known" if lives is None else f"{lives:,} live on" if lives else "none lives on"
+    return f"In all: {before:,} before, {late:,} late; {after}."
 
 
 def _lives(story: Story) -> Iterator[Block]:
@@ -218,9 +231,11 @@ def _timeline(story: Story) -> Iterator[Block]:
     yield Heading("Timeline")
     began = story.lines[0].at if story.lines else ""
     rows = tuple(
-        (str(line.number), moment(line.at), f"+{seconds(began, line.at):.1f}", sentence(line)) for line in story.lines
+        (moment(line.at), f"+{lasting(seconds(began, line.at))}", sentence(line), str(line.number))
+        for line in story.lines
     )
-    yield _table((FILE, "UTC", "seconds", "what"), rows, {0, 2})
+    yield _table(("UTC", "after", "what", "line"), rows, {3})
+    yield Paragraph(f"line: where it stands in {FILE}.")
 
 
 def _audit(story: Story) -> Iterator[Block]:

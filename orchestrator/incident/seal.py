@@ -6,9 +6,9 @@ import base64
 import hashlib
 import json
 import re
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import report, sign
@@ -16,12 +16,15 @@ from orchestrator.incident.story import Story, story
 from orchestrator.local import files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
     from orchestrator.documents import Json, Spec
     from orchestrator.incident.sign import Signer
+    from orchestrator.live.server import Server
+
+Result = TypeVar("Result")
 
 MANIFEST, SIGNATURE, LOCK = "manifest.json", "signature.json", "lock"
 BESIDE = frozenset({MANIFEST, SIGNATURE, LOCK})  # what no manifest speaks of
@@ -35,7 +38,11 @@ class Sealed:
     folder: Path
     finished: bool
     signer: Mapping[str, str] | None
-    unsigned: str = ""  # why there is no signature, though one was asked for
+    unsigned: str = ""  # why the key that was named did not sign
+
+    @property
+    def code(self) -> int:
+        return 1 if self.unsigned else 0
 
     def document(self) -> dict[str, Json]:
         made = [report.MARKDOWN, report.HTML, *([MANIFEST] if self.finished else [])]
@@ -48,31 +55,38 @@ class Sealed:
         }
 
 
-def seal(folder: Path, signer: Signer | None, clock: Callable[[], datetime]) -> Sealed:
-    """Make the report, and where the incident is finished the manifest and its signature.
+def seal(folder: Path, way: str, server: Server | None, clock: Callable[[], datetime]) -> Sealed:
+    """Make the report, and where the incident is finished the manifest, signed by the key that `way` names.
 
-    Without a signer a signature that still fits stays; one that no longer would is never dropped in silence.
+    Where it names none, a signature that still fits stays; one that no longer would is never dropped in silence.
     """
     told = story(folder)
     if told.code is None:
         report.write(told, None)
         return Sealed(folder, finished=False, signer=None)
     _tidy(folder)
-    if signer is None:
+    if not way:
         return _as_before(told)
-    at = clock().isoformat(timespec="seconds")
     try:
-        _signed(told, signer, at)
+        by = _signed(told, sign.signer(way, server), clock().isoformat(timespec="seconds"))
     except StrongroomError as error:
-        return Sealed(folder, finished=True, signer=_unsigned(told), unsigned=str(error))
-    return Sealed(folder, finished=True, signer=signer.document())
+        return replace(_at_least(told), unsigned=str(error))
+    return Sealed(folder, finished=True, signer=by)
+
+
+def _at_least(told: Story) -> Sealed:
+    """Seal though the key does not sign: what it signed before stays where it still fits."""
+    try:
+        return _as_before(told)
+    except Refused:
+        return _unsigned(told)
 
 
 def _as_before(told: Story) -> Sealed:
     """Seal with the signature that is there, if it still fits, else with none."""
     by = signed_by(told.folder)
     if by is None:
-        return Sealed(told.folder, finished=True, signer=_unsigned(told))
+        return _unsigned(told)
     kept = (told.folder / MANIFEST).read_bytes()
     report.write(told, by)
     if text(document(told.folder, told, by)).encode() != kept:
@@ -83,10 +97,11 @@ def _as_before(told: Story) -> Sealed:
     return Sealed(told.folder, finished=True, signer=by)
 
 
-def _unsigned(told: Story) -> None:
+def _unsigned(told: Story) -> Sealed:
     (told.folder / SIGNATURE).unlink(missing_ok=True)
     report.write(told, None)
     files.write(told.folder / MANIFEST, text(document(told.folder, told, None)))
+    return Sealed(told.folder, finished=True, signer=None)
 
 
 def unsigned(folder: Path) -> None:
@@ -94,13 +109,15 @@ def unsigned(folder: Path) -> None:
     (folder / SIGNATURE).unlink(missing_ok=True)
 
 
-def _signed(told: Story, signer: Signer, at: str) -> None:
+def _signed(told: Story, signer: Signer, at: str) -> Mapping[str, str]:
     by = {**signer.document(), "at": at}
     report.write(told, by)
     manifest = text(document(told.folder, told, by))
     signature = base64.b64encode(signer.sign(manifest.encode())).decode()
     files.write(told.folder / MANIFEST, manifest)
-    files.write(told.folder / SIGNATURE, text({**by, "public_key": sign.pem(signer.public), "signature": signature}))
+    document_ = {**by, "public_key": sign.pem(signer.public), "signature": signature}
+    files.write(told.folder / SIGNATURE, text(document_))
+    return by
 
 
 def signed_by(folder: Path) -> Mapping[str, str] | None:
@@ -116,7 +133,7 @@ def document(folder: Path, told: Story, by: Mapping[str, str] | None) -> Spec:
     return {
         "incident": told.incident,
         "journal": {"lines": len(told.lines), "last": told.lines[-1].hash},
-        "files": {name: _file(folder / name) for name in names(folder)},
+        "files": {name: described(folder / name) for name in names(folder)},
         "signed_by": dict(by) if by else None,
     }
 
@@ -127,7 +144,7 @@ def names(folder: Path) -> list[str]:
     return sorted(name for name in every if name not in BESIDE or (name == LOCK and (folder / name).stat().st_size))
 
 
-def _file(path: Path) -> dict[str, Json]:
+def described(path: Path) -> dict[str, Json]:
     content = path.read_bytes()
     return {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
 
@@ -143,14 +160,19 @@ def _tidy(folder: Path) -> None:
             path.unlink()
 
 
-@contextmanager
-def sealing(folder: Path, signer: Signer | None, clock: Callable[[], datetime]) -> Iterator[list[Sealed]]:
-    """What an incident does; afterwards, however that ended, its report, and what the list then holds."""
-    done: list[Sealed] = []
+def sealed(
+    folder: Path, way: str, server: Server | None, clock: Callable[[], datetime], act: Callable[[], Result]
+) -> tuple[Result, Sealed]:
+    """What an incident does, and how it was sealed; of one that is broken off there is a report at least."""
     try:
-        yield done
+        done = act()
     except BaseException:
         with suppress(StrongroomError, OSError):
             report.write(story(folder), None)
         raise
-    done.append(seal(folder, signer, clock))
+    return done, seal(folder, way or _key_before(folder), server, clock)
+
+
+def _key_before(folder: Path) -> str:
+    by = signed_by(folder)
+    return by["key"] if by else ""

@@ -29,7 +29,7 @@ def show_every(found: Sequence[Standing]) -> None:
     table.add_column("alive", justify="right")
     for one in found:
         alive = "?" if one.alive is None else str(one.alive)
-        table.add_row(one.incident, one.state, moment(one.last)[:19], str(len(one.still_shut)), alive)
+        table.add_row(one.incident, one.state, moment(one.last), str(len(one.still_shut)), alive)
     out().print(table)
 
 
@@ -80,3 +80,10 @@ def show_closed(found: Sequence[Shut]) -> None:
     for one in found:
         inside = f" in namespace {one.namespace}" if one.namespace else ""
         out().print(f"  ○ {one.title}{inside}, shut since {moment(one.began)} UTC", style="green")
+
+
+def show_opened(titles: Sequence[str]) -> None:
+    for title in titles:
+        out().print(f"open again: {title}", style="green")
+    if not titles:
+        out().print("nothing is shut any more")

@@ -1,4 +1,4 @@
-"""Keys that sign evidence: a transit key of the server, or an ed25519 key in a file; and whether a signature is right."""
+"""Keys that sign evidence, a transit key of the server or an ed25519 key in a file; whether a signature is right."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from orchestrator.errors import StrongroomError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orchestrator.documents import Json
     from orchestrator.live.server import Server
 
 Public = Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -82,7 +83,7 @@ def _on_server(way: str, server: Server, mount: str, name: str) -> Signer:
             f"--sign {way}: a key of type {found['type']} cannot sign evidence; ed25519, ecdsa and rsa keys can, "
             "which are not derived"
         )
-    body = {"key_version": version}
+    body: dict[str, Json] = {"key_version": version}
     if not isinstance(public, Ed25519PublicKey):
         body |= {"hash_algorithm": "sha2-256", "marshaling_algorithm": "asn1", "signature_algorithm": "pss"}
 
@@ -91,7 +92,7 @@ def _on_server(way: str, server: Server, mount: str, name: str) -> Signer:
         answer = server.write(path, {**body, "input": base64.b64encode(content).decode()})
         return base64.b64decode(str(answer["signature"]).rpartition(":")[2])
 
-    return Signer(f"{way} version {version}", public, sign)
+    return Signer(way, public, sign)
 
 
 def _transit_key(said: str) -> Public | None:

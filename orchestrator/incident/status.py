@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -83,7 +82,7 @@ def _standing(told: Story, *, running: bool) -> Standing:
     state = RUNNING if running else UNFINISHED if code is None else _ENDED[code]
     looks = list(told.of("found", "looked again"))
     return Standing(
-        told.incident,
+        told.folder.name,
         state,
         _next(told, running=running),
         tuple(dict.fromkeys(one for line in told.of("agreed") for one in targets(line.data["targets"]))),
@@ -104,24 +103,13 @@ def _alive(look: Spec) -> int:
 def _next(told: Story, *, running: bool) -> str:
     """The command that brings it further, or the one that checks that nothing is left to do."""
     if running:
-        return f"invoke incident.status {told.incident}"
+        return f"invoke incident.status {told.folder.name}"
     if told.code is None:
-        return f"invoke incident.resume {told.incident}" if told.runs else f"invoke incident.verify {told.incident}"
+        return f"invoke incident.resume {told.folder.name}" if told.runs else f"invoke incident.verify {told.folder.name}"
     if told.code == 1:
-        return _again(told.runs[-1].agreed.data)
+        return f"invoke incident.resume {told.folder.name}"
     if told.still_shut:
-        return f"invoke incident.undo-close {told.incident}"
+        return f"invoke incident.undo-close {told.folder.name}"
     if not (told.folder / seal.MANIFEST).exists():
-        return f"invoke incident.report {told.incident}"
-    return f"invoke incident.verify {told.incident}"
-
-
-def _again(agreed: Spec) -> str:
-    """The same revocation once more: what lives on may only have needed time."""
-    words = ["invoke", "revoke", "--incident", agreed["incident"], "--environment", agreed["environment"]]
-    for one in agreed["targets"]:
-        words += [f"--{'accessor' if one['sort'] == 'token' else one['sort']}", one["value"]]
-    namespaces = {one.get("namespace") for one in agreed["targets"]} - {"", None}
-    for one in namespaces:
-        words += ["--namespace", one]
-    return shlex.join(words)
+        return f"invoke incident.report {told.folder.name}"
+    return f"invoke incident.verify {told.folder.name}"

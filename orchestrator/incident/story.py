@@ -108,8 +108,8 @@ class Story:
     @property
     def code(self) -> int | None:
         """How it ended; None for an incident that is unfinished."""
-        finished = self.runs[-1].last("finished") if self.runs else None
-        return None if finished is None else int(finished.data["code"])
+        line = self.last("agreed", "resumed", "finished")
+        return int(line.data["code"]) if line is not None and line.what == "finished" else None
 
     def of(self, *what: str) -> Iterator[Line]:
         return (line for line in self.lines if line.what in what)
@@ -153,7 +153,8 @@ class Story:
     @property
     def looked_after(self) -> bool:
         """Whether somebody looked again after the last revoking."""
-        return bool(self.runs) and self.runs[-1].last("cut") is not None
+        line = self.last("revoking", "cut")
+        return line is not None and line.what == "cut"
 
     def blast(self) -> list[Row]:
         """How many of what, by what gave them out, before and after."""

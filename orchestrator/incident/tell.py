@@ -56,16 +56,22 @@ def counted(count: int, noun: str) -> str:
 
 
 def enumerated(counts: Mapping[str, int]) -> str:
-    return " and ".join(counted(count, what) for what, count in sorted(counts.items())) or "nothing"
+    """So many of this, and so many of that.
+
+    >>> enumerated({"token": 12, "SecretID": 1, "key": 2}), enumerated({})
+    ('1 SecretID, 2 keys and 12 tokens', 'nothing')
+    """
+    *most, last = [counted(count, what) for what, count in sorted(counts.items())] or ["nothing"]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def moment(at: str) -> str:
     """A line's time as people read it, in UTC.
 
     >>> moment("2026-11-21T03:12:04.500+00:00")
-    '2026-11-21 03:12:04.5'
+    '2026-11-21 03:12:04.500'
     """
-    return at.replace("T", " ").removesuffix("+00:00")[:21]
+    return at.replace("T", " ").removesuffix("+00:00")
 
 
 def seconds(before: str, after: str) -> float:
@@ -161,6 +167,7 @@ _SAYS: Mapping[str, Callable[[Spec], str]] = {
     "cut": _cut,
     "proved": _proved,
     "finished": lambda data: f"finished: {ENDS[data['code']]}",
+    "resumed": lambda data: f"{plain(data['who'])} goes on where it was broken off",
     "undoing": lambda data: f"{plain(data['who'])} opens again {', '.join(map(plain, data['closes']))}",
     "reopened": lambda data: f"{plain(data['title'])}{_inside(data)} is open again",
 }
