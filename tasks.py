@@ -74,15 +74,17 @@ def plan(_: Context, environment: str = "dev", out: str = "", format: str = "tex
         "plan": "apply exactly this saved plan",
         "yes": "do not ask",
         "destroy": "an object that may be destroyed or replaced, as the plan names it, or `all`; repeatable",
+        "reopen": "an object that an incident shut and that may be opened again, or `all`; repeatable",
         "many": "go on when more than a fifth of the objects would change",
         "verify": "prove afterwards that what is declared works (--no-verify leaves it out)",
         "format": FORMAT,
     },
-    iterable=["destroy"],
+    iterable=["destroy", "reopen"],
 )
 def apply(
     _: Context,
     destroy: list[str],
+    reopen: list[str],
     environment: str = "dev",
     plan: str = "",
     yes: bool = False,
@@ -106,7 +108,7 @@ def apply(
             if not yes:
                 ask("Apply this?")
 
-        asked = commands.Asked(destroy, many, verify, Path(plan) if plan else None, agree)
+        asked = commands.Asked(destroy, reopen, many, verify, Path(plan) if plan else None, agree)
         applied = commands.apply(ROOT, environment, os.environ, live, show, asked)
         live.clear()
         report.as_json(report.apply_document(applied)) if format == "json" else report.show_apply(applied)

@@ -163,8 +163,20 @@ def _blast(story: Story) -> Iterator[Block]:
         yield Paragraph(
             "before: alive at the first look. late: made, or come to light, after it. after: alive at the last look."
         )
+    yield from _leases(story)
     for one in dict.fromkeys(plain(one) for line in story.of("found") for one in line.data.get("spared") or ()):
         yield Paragraph(f"Spared: {one}")
+
+
+def _leases(story: Story) -> Iterator[Block]:
+    """What the tokens could have asked for; a server does not tell whose a lease is."""
+    held: dict[str, int] = {}
+    for line in story.of("found"):
+        for namespace, path, count in line.data.get("leases") or ():
+            held.setdefault(_titled(path, namespace), count)
+    if held:
+        yield Paragraph("Leases where the tokens could have asked for one; those that hang on a cut token end with it:")
+        yield _table(("path", "leases"), tuple((where, f"{count:,}") for where, count in held.items()), {1})
 
 
 def _sum(story: Story) -> str:

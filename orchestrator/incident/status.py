@@ -105,7 +105,9 @@ def _next(told: Story, *, running: bool) -> str:
     if running:
         return f"invoke incident.status {told.folder.name}"
     if told.code is None:
-        return f"invoke incident.resume {told.folder.name}" if told.runs else f"invoke incident.verify {told.folder.name}"
+        return (
+            f"invoke incident.resume {told.folder.name}" if told.runs else f"invoke incident.verify {told.folder.name}"
+        )
     if told.code == 1:
         return f"invoke incident.resume {told.folder.name}"
     if told.still_shut:

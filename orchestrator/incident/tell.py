@@ -125,8 +125,10 @@ def _closing(data: Spec) -> str:
 
 
 def _found(data: Spec) -> str:
+    hung = sum(count for *_, count in data.get("leases") or ())
+    leases = f"; {counted(hung, 'lease')} where the tokens could have asked for one" if hung else ""
     spared = f"; spared: {'; '.join(plain(one) for one in data['spared'])}" if data.get("spared") else ""
-    return f"found alive: {enumerated(data['counts'])}; {counted(data['tokens'], 'token')} looked at{spared}"
+    return f"found alive: {enumerated(data['counts'])}; {counted(data['tokens'], 'token')} looked at{leases}{spared}"
 
 
 def _revoking(data: Spec) -> str:
@@ -140,7 +142,9 @@ def _revoked(data: Spec) -> str:
 
 def _looked(data: Spec) -> str:
     alive = f"{data['alive']:,} alive" if data["alive"] else "nothing is alive"
-    return f"looked again, round {data['round']}: {alive} ({counted(data['tokens'], 'token')} looked at)"
+    more = ((data.get("late"), "came to light only now"), (data.get("overdue"), "past their end"))
+    told = [f"{count:,} {what}" for count, what in more if count]
+    return f"looked again, round {data['round']}: {alive}" + (f" ({'; '.join(told)})" if told else "")
 
 
 def _cut(data: Spec) -> str:

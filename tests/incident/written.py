@@ -75,13 +75,15 @@ def whole(folder: Path) -> Journal:
         *(credential("database user", f"{ORDERS}/lease-{number}", ORDERS) for number in range(3)),
     )
     spared = ("token mine: it is your own (auth/approle/payments)",)
-    evidence.keep(journal, Blast(found, 1234, 1236, spared=spared), OWNERS)
+    evidence.keep(
+        journal, Blast(found, 1234, 1236, spared=spared, leases=(("", "database/creds/orders-read", 40),)), OWNERS
+    )
     _revoke(journal, found, {f"{ORDERS}/lease-2": REFUSED})
     late = (credential("token", "accessor-late", ROLE),)
     evidence.keep(journal, Blast(late, 1235, 1236), OWNERS)
-    journal.write("looked again", round=1, alive=2, tokens=1235)
+    journal.write("looked again", round=1, alive=2, late=1, overdue=0)
     _revoke(journal, late, {})
-    journal.write("looked again", round=2, alive=1, tokens=1222)
+    journal.write("looked again", round=2, alive=1, late=0, overdue=0)
     left = {f"database user {ORDERS}/lease-2": REFUSED}
     journal.write("cut", ended=17, rounds=2, late=1, left=left)
     journal.write(
@@ -116,7 +118,7 @@ def small(folder: Path) -> Journal:
     found = (credential("token", "accessor-0", ROLE),)
     evidence.keep(journal, Blast(found, 3, 4), OWNERS)
     _revoke(journal, found, {})
-    journal.write("looked again", round=1, alive=0, tokens=2)
+    journal.write("looked again", round=1, alive=0, late=0, overdue=0)
     journal.write("cut", ended=1, rounds=1, late=0, left={})
     journal.write("proved", proofs=[_proof("token", "1 token", "looked up again: unknown", 1, dead=True)])
     journal.write("finished", code=0)
