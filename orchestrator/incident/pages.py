@@ -184,7 +184,7 @@ def _html_table(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: f
 
     head = f"<thead><tr>{drawn('th')(titles)}</tr></thead>\n" if any(titles) else ""
     body = "\n".join(f"<tr>{drawn('td')(row)}</tr>" for row in rows)
-    small = _SMALL if all(narrow) and len(titles) == _PAIR else ""
+    small = _SMALL if len(titles) == _PAIR and 1 in numbers else ""
     return f"<table{small}>\n{head}<tbody>\n{body}\n</tbody>\n</table>"
 
 

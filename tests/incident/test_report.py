@@ -92,6 +92,16 @@ def test_what_another_step_leaves_to_people_is_in_the_list(tmp_path: Path) -> No
     assert "| give orders its new SecretID | orders-team |" in told(tmp_path / "INC-7")
 
 
+def test_what_a_proof_found_alive_is_to_be_ended_by_hand(tmp_path: Path) -> None:
+    journal = written.small(tmp_path / "INC-7")
+    proof = {"what": "token", "title": "token leaked", "dead": False, "said": "it is still accepted", "count": 1}
+    journal.write("proved", proofs=[proof])
+
+    text = " ".join(told(tmp_path / "INC-7").split())
+
+    assert "end token leaked: it is still accepted" in text
+
+
 def test_what_was_shut_twice_is_told_twice_and_open_only_once(tmp_path: Path) -> None:
     journal = Journal(tmp_path, written.clock())
     written.shut(journal)
