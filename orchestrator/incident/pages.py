@@ -113,7 +113,7 @@ def _listed(titles: Sequence[str], rows: Iterable[Sequence[str]], numbers: froze
             for number, cell in enumerate(row)
             if cell
         ]
-        yield from _wrapped(_escaped(" · ".join(told)), "- ")
+        yield from _wrapped(_escaped((" · " if any(titles) else ": ").join(told)), "- ")
 
 
 _STYLE = """

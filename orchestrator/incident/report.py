@@ -110,12 +110,12 @@ def _todo(story: Story) -> Iterator[tuple[str, str]]:
             f"end {counted(len(one.ids), plain(one.what))} of {plain(one.source)}: {short(one.reason)}",
             plain(one.owner),
         )
+    who = plain(story.runs[-1].agreed.data["who"]) if story.runs else ""
     for proof in story.proofs:
-        if proof["dead"] is None:
-            yield (
-                f"find out whether {short(proof['title'])} is dead: {short(proof['said'])}",
-                plain(story.runs[-1].agreed.data["who"]),
-            )
+        if proof["dead"] is False and proof["title"] not in story.left:
+            yield f"end {short(proof['title'])}: {short(proof['said'])}", who
+        elif proof["dead"] is None:
+            yield f"find out whether {short(proof['title'])} is dead: {short(proof['said'])}", who
     for title in dict.fromkeys(one.title for one in story.still_shut):
         text = f"give out new credentials, then open {plain(title)}: invoke incident.undo-close {story.incident}"
         yield text, plain(story.owner(title))
