@@ -124,7 +124,7 @@ def resume(
 
 def _sealed(ground: Ground, folder: Path, key: str, act: Callable[[], Outcome]) -> Outcome:
     """Carry it out, and seal the evidence."""
-    outcome, made = seal.sealed(folder, key, ground.server, now, act)
+    outcome, made = seal.sealed(folder, key or ground.signer, ground.server, now, act)
     notes = (f"the evidence is not signed: {made.unsigned}",) if made.unsigned else ()
     return replace(outcome, notes=(*outcome.notes, *notes))
 
@@ -233,5 +233,7 @@ def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str,
             _check_home(session, agreed.data)
             asked.agree(told.still_shut)
             journal.write("undoing", who=session.who, closes=[one.title for one in told.still_shut])
-            done, _ = seal.sealed(folder, asked.sign, ground.server, now, lambda: list(close.reopen(ground, journal)))
+            done, _ = seal.sealed(
+                folder, asked.sign or ground.signer, ground.server, now, lambda: list(close.reopen(ground, journal))
+            )
             return done

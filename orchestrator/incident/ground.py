@@ -58,6 +58,11 @@ class Ground:
         declared = self.environment is not None and title in self.titles
         return self.environment.owner if declared and self.environment else ""
 
+    @property
+    def signer(self) -> str:
+        """The key that the YAML says signs the evidence."""
+        return self.environment.sign if self.environment else ""
+
     def owners(self, credentials: Iterable[Credential]) -> dict[str, str]:
         """Who owns what gave these out, where somebody does."""
         sources = {one.source for one in credentials}

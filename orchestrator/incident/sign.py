@@ -39,17 +39,30 @@ class Signer:
         return {"key": self.key, "algorithm": algorithm(self.public), "fingerprint": fingerprint(self.public)}
 
 
+def _transit(way: str) -> tuple[str, str] | None:
+    """The mount and the key that a way names on a server."""
+    sort, _, rest = way.partition(":")
+    mount, _, name = rest.rpartition("/")
+    return (mount, name) if sort == "transit" and mount and name else None
+
+
+def rights(way: str) -> tuple[tuple[str, str], ...]:
+    """What a token needs to sign: paths, each with a capability."""
+    place = _transit(way)
+    return ((f"{place[0]}/keys/{place[1]}", "read"), (f"{place[0]}/sign/{place[1]}", "update")) if place else ()
+
+
 def signer(way: str, server: Server | None) -> Signer:
     """The key that --sign names; without a server only one in a file."""
     sort, _, rest = way.partition(":")
     if sort == "file" and rest:
         return _in_file(way, Path(rest).expanduser())
-    mount, _, name = rest.rpartition("/")
-    if sort != "transit" or not mount or not name:
+    place = _transit(way)
+    if place is None:
         raise StrongroomError(f"--sign {way}: this names no key; {_WAYS}")
     if server is None:
         raise StrongroomError(f"--sign {way}: only a server signs with it; name the --environment that it belongs to")
-    return _on_server(way, server, mount, name)
+    return _on_server(way, server, *place)
 
 
 def _in_file(way: str, path: Path) -> Signer:

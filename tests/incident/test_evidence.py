@@ -13,15 +13,16 @@ import pytest
 
 from orchestrator.commands import evidence as commands
 from orchestrator.commands import incident
+from orchestrator.commands.check import incident_rights
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import seal, sign
 from orchestrator.incident.journal import Journal, read
 from orchestrator.incident.verify import verify
-from tests.incident.scene import NAME
+from tests.incident.scene import NAME, Scene
 from tests.support import REPOSITORY, postgres
 
 if TYPE_CHECKING:
-    from tests.incident.scene import Scene
+    from orchestrator.local.stack import Stack
 
 pytestmark = pytest.mark.server
 PAYMENTS = ("role", "auth/approle/payments")
@@ -161,6 +162,44 @@ def test_a_key_that_cannot_sign_is_told_before_anything_is_done(scene: Scene, wa
     assert str(told.value) == f"--sign {way}: {problem}"
     assert scene.lives(token)
     assert not scene.folder.exists()
+
+
+def test_the_key_that_the_yaml_names_signs_and_never_stops_a_revocation(
+    stack: Stack,
+    tmp_path: Path,
+    namespaces: None,  # noqa: ARG001 - it skips where there are none
+) -> None:
+    scene = Scene.on(stack, tmp_path, {"evidence": {"sign": "transit:transit/releases"}})
+    scene.approle("payments", "orders")
+
+    without = scene.cut(PAYMENTS)
+    scene.server.write("sys/mounts/transit", {"type": "transit"})
+    scene.server.write("transit/keys/releases", {"type": "ed25519"})
+    again = scene.cut(("role", "auth/approle/orders"))
+
+    told = "--sign transit:transit/releases: there is no key releases on transit"
+    assert (without.code, without.notes) == (0, (f"the evidence is not signed: {told}",))
+    assert f"the evidence will not be signed as the YAML says: {told}" in [one.text for one in scene.shown[0].problems]
+    assert again.notes == ()
+    assert (verify(scene.folder).signed_by or {})["key"] == "transit:transit/releases"
+
+
+def test_the_rights_that_are_printed_are_enough_to_sign(
+    stack: Stack,
+    tmp_path: Path,
+    namespaces: None,  # noqa: ARG001 - it skips where there are none
+) -> None:
+    document = {"auth": {"approle": {"type": "approle"}}, "evidence": {"sign": "transit:transit/releases"}}
+    scene = Scene.on(stack, tmp_path, document)
+    scene.approle("payments")
+    scene.server.write("sys/mounts/transit", {"type": "transit"})
+    scene.server.write("transit/keys/releases", {"type": "ed25519"})
+    scene.server.write("sys/policies/acl/on-call", {"policy": incident_rights(tmp_path, NAME)})
+
+    outcome = scene.cut(PAYMENTS, token=scene.token("on-call"))
+
+    assert (outcome.code, outcome.notes) == (0, ())
+    assert verify(scene.folder).signed_by is not None
 
 
 def test_a_key_that_goes_away_meanwhile_leaves_the_evidence_unsigned_and_says_so(scene: Scene) -> None:
