@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from orchestrator.incident.journal import FILE
+from orchestrator.incident.logged import FILE as FILE_OF_LINES
 from orchestrator.incident.pages import Block, Commands, Heading, Paragraph, Table, markdown, page
 from orchestrator.incident.tell import ENDS, counted, lasting, moment, plain, seconds, sentence, short, targets
 from orchestrator.local import files
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.documents import Spec
     from orchestrator.incident.story import Run, Story
 
-MARKDOWN, HTML, AUDIT = "report.md", "report.html", "audit.jsonl"
+MARKDOWN, HTML = "report.md", "report.html"
 _MOST = 200
 _SAID = 3
 _STATES = {True: "dead", False: "ALIVE", None: "unproven"}
@@ -252,13 +253,18 @@ def _timeline(story: Story) -> Iterator[Block]:
 
 def _audit(story: Story) -> Iterator[Block]:
     yield Heading("Audit log")
-    path = story.folder / AUDIT
-    if not path.is_file():
-        yield Paragraph("No lines of an audit log were collected.")
-        return
-    with path.open("rb") as file:
-        count = sum(1 for _ in file)
-    yield Paragraph(f"{counted(count, 'line')} that belong to what was cut, as the server logged them, in {AUDIT}.")
+    line = story.last("logged", "not logged")
+    if line is None:
+        yield Paragraph("No lines of an audit log were kept.")
+    elif line.what == "not logged":
+        yield Paragraph(f"{sentence(line).capitalize()}.")
+    else:
+        between = (
+            f", from {moment(line.data['first'])} to {moment(line.data['last'])} UTC" if line.data["first"] else ""
+        )
+        yield Paragraph(
+            f"{sentence(line).capitalize()}{between}. They are in {FILE_OF_LINES}, as the server logged them."
+        )
 
 
 def _verify(story: Story, signer: Mapping[str, str] | None) -> Iterator[Block]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.incident import close, cut, evidence, hanging
+from orchestrator.incident import close, cut, evidence, hanging, logged
 from orchestrator.incident.look import blast
 from orchestrator.incident.model import Scope
 from orchestrator.incident.prove import prove
@@ -112,5 +112,6 @@ def carry_out(
     outcome = Outcome(
         agreed.incident, journal.path.parent, tuple(shut), found, done, proofs, scope.notes, clock() - started
     )
+    logged.collect(ground, journal)
     journal.write("finished", code=outcome.code)
     return outcome

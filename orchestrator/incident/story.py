@@ -188,8 +188,9 @@ class Story:
         return list(dict.fromkeys(str(one) for line in self.of("agreed") for one in line.data.get(name) or ()))
 
     def by_hand(self) -> dict[str, str]:
-        """What any step recorded as `by_hand`: what is to be done, and by whom."""
-        return {what: str(owner) for line in self.lines for what, owner in (line.data.get("by_hand") or {}).items()}
+        """What steps recorded as `by_hand`, a list of {what, owner}: what is to be done, and by whom."""
+        said = [one for line in self.lines for one in line.data.get("by_hand") or ()]
+        return {str(one["what"]): str(one.get("owner") or NOBODY) for one in said}
 
 
 def _named(folder: Path, line: Line) -> Iterable[tuple[str, str, str, str]]:

@@ -160,6 +160,16 @@ def _proved(data: Spec) -> str:
     return f"tried again: {', '.join(f'{count:,} {state}' for state, count in states.items()) or 'nothing'}"
 
 
+def _logged(data: Spec) -> str:
+    more = f", {data['more']:,} more are not kept" if data["more"] else ""
+    unasked = f"; {counted(data['tokens_not_asked'], 'token')} not asked for" if data["tokens_not_asked"] else ""
+    broken = f"; {counted(data['broken'], 'line')} could not be read" if data["broken"] else ""
+    of = f"the log of audit device {plain(data['device'])}, {counted(data['lines_read'], 'line')}"
+    return (
+        f"kept {counted(data['lines'], 'line')} about {counted(data['tokens'], 'token')} of {of}{more}{unasked}{broken}"
+    )
+
+
 _SAYS: Mapping[str, Callable[[Spec], str]] = {
     "agreed": _agreed,
     "closing": _closing,
@@ -170,6 +180,8 @@ _SAYS: Mapping[str, Callable[[Spec], str]] = {
     "looked again": _looked,
     "cut": _cut,
     "proved": _proved,
+    "logged": _logged,
+    "not logged": lambda data: f"no lines of an audit log were kept: {plain(data['why'])}",
     "finished": lambda data: f"finished: {ENDS[data['code']]}",
     "resumed": lambda data: f"{plain(data['who'])} goes on where it was broken off",
     "undoing": lambda data: f"{plain(data['who'])} opens again {', '.join(map(plain, data['closes']))}",

@@ -143,15 +143,14 @@ def _unmanifested(folder: Path, lines: Sequence[Line], key: Public | None) -> It
 
 
 def _journaled(folder: Path, lines: Sequence[Line]) -> Iterator[Fault]:
-    """Files whose hash stands in the journal."""
-    for line in lines:
-        name, wanted = line.data.get("file"), line.data.get("sha256")
-        if isinstance(name, str) and isinstance(wanted, str):
-            path = folder / name
-            if not path.is_file():
-                yield Fault(name, 0, f"this file is missing; {journal.FILE}:{line.number} names it")
-            elif hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
-                yield Fault(name, 0, f"this file was changed since {journal.FILE}:{line.number} was written")
+    """Files whose hash stands in the journal, by the last line that tells one."""
+    named = {str(line.data["file"]): line for line in lines if {"file", "sha256"} <= line.data.keys()}
+    for name, line in named.items():
+        path = folder / name
+        if not path.is_file():
+            yield Fault(name, 0, f"this file is missing; {journal.FILE}:{line.number} names it")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != line.data["sha256"]:
+            yield Fault(name, 0, f"this file is not the one that {journal.FILE}:{line.number} tells of")
 
 
 def _read(path: Path) -> tuple[Spec, list[Fault]]:

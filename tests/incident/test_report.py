@@ -87,7 +87,7 @@ def test_every_line_is_told_and_a_strange_one_generically(tmp_path: Path) -> Non
 
 def test_what_another_step_leaves_to_people_is_in_the_list(tmp_path: Path) -> None:
     journal = written.small(tmp_path / "INC-7")
-    journal.write("reissued", by_hand={"give orders its new SecretID": "orders-team"})
+    journal.write("reissued", by_hand=[{"title": "x", "owner": "orders-team", "what": "give orders its new SecretID"}])
 
     assert "| give orders its new SecretID | orders-team |" in told(tmp_path / "INC-7")
 

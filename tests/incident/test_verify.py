@@ -156,7 +156,7 @@ def test_every_fault_is_told_at_once(folder: Path) -> None:
 
     assert faults(folder) == [
         ".hidden: this file was added: the manifest does not know it",
-        "blast-1.json: this file was changed since journal.jsonl:2 was written",
+        "blast-1.json: this file is not the one that journal.jsonl:2 tells of",
         "blast-1.json: this is no file any more, but something in its place",
         "lock: this file was added: the manifest does not know it",
         "more/added.txt: this file was added: the manifest does not know it",
