@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.ask import Pass, ask
-from orchestrator.audit.hashes import Device, as_logged, devices
+from orchestrator.audit.hashes import as_logged, devices, writer
 from orchestrator.audit.tokens import Line, OfTokens
 from orchestrator.errors import StrongroomError
 from orchestrator.incident import evidence
@@ -17,7 +17,9 @@ from orchestrator.local import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    from orchestrator.audit.hashes import Device
     from orchestrator.audit.ask import Watched
     from orchestrator.audit.read import Between, Entry
     from orchestrator.documents import Json
@@ -43,10 +45,10 @@ def collect(ground: Ground, journal: Journal) -> None:
 
 
 def _collect(ground: Ground, journal: Journal, cut: Sequence[Credential]) -> None:
-    device = _readable(ground)
+    device, logs = _readable(ground)
     names = as_logged(ground.server, device.path, [one.id for one in cut[:_TOKENS]])
     kept = _Kept(names)
-    passed = ask([device.file] if device.file else [], [kept], _between(cut, journal.clock()))
+    passed = ask(logs, [kept], _between(cut, journal.clock()))
     text = "".join(f"{_written(names, line, entry)}\n" for line, entry in kept.lines)
     journal.write(
         "logged",
@@ -62,16 +64,17 @@ def _collect(ground: Ground, journal: Journal, cut: Sequence[Credential]) -> Non
     files.write(journal.path.parent / FILE, text)
 
 
-def _readable(ground: Ground) -> Device:
-    """A log that this machine can read, and that holds no value as it is."""
-    found = devices(ground.server)
-    said = ground.inside("").server.read("sys/audit") or {}
-    for one in found:
-        options = (said.get(f"{one.path}/") or {}).get("options") or {}
-        if one.readable and str(options.get("log_raw", "")).lower() not in {"true", "1"}:
-            return one
-    names = ", ".join(f"{one.path} ({one.type})" for one in found) or "there is none"
-    raise StrongroomError(f"no audit device writes hashed values to a file that can be read here: {names}")
+def _readable(ground: Ground) -> tuple[Device, list[Path]]:
+    """A device, with those of the logs at hand that it wrote: every device has the same, each in its own hashes."""
+    if not ground.logs:
+        raise StrongroomError("there is no audit log at hand; name one with --audit-log FILE")
+    known = devices(ground.server)
+    wrote = {file: writer(ground.server, known, file) for file in ground.logs}
+    device = next(iter(wrote.values()))
+    said = (ground.inside("").server.read("sys/audit") or {}).get(f"{device.path}/") or {}
+    if str((said.get("options") or {}).get("log_raw", "")).lower() in {"true", "1"}:
+        raise StrongroomError(f"audit device {device.path} logs every value as it is, which no evidence may hold")
+    return device, [file for file, one in wrote.items() if one == device]
 
 
 def _between(cut: Sequence[Credential], now: datetime) -> Between | None:
