@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.audit.hashes import Device
     from orchestrator.audit.ask import Watched
+    from orchestrator.audit.hashes import Device
     from orchestrator.audit.read import Between, Entry
     from orchestrator.documents import Json
     from orchestrator.incident.ground import Ground
@@ -34,9 +34,9 @@ _SLACK = timedelta(minutes=5)  # clocks of two machines
 
 
 def collect(ground: Ground, journal: Journal) -> None:
-    """Every line of the tokens that were cut; whatever hinders it is in the journal, and hinders nothing else."""
+    """Every line of the tokens that were cut, of the logs at hand; what hinders it hinders nothing else."""
     cut = [one for one in evidence.known(journal) if one.what == "token"]
-    if not cut:
+    if not cut or not ground.logs:
         return
     try:
         _collect(ground, journal, cut)
@@ -66,8 +66,6 @@ def _collect(ground: Ground, journal: Journal, cut: Sequence[Credential]) -> Non
 
 def _readable(ground: Ground) -> tuple[Device, list[Path]]:
     """A device, with those of the logs at hand that it wrote: every device has the same, each in its own hashes."""
-    if not ground.logs:
-        raise StrongroomError("there is no audit log at hand; name one with --audit-log FILE")
     known = devices(ground.server)
     wrote = {file: writer(ground.server, known, file) for file in ground.logs}
     device = next(iter(wrote.values()))

@@ -257,14 +257,16 @@ def _audit(story: Story) -> Iterator[Block]:
     if line is None:
         yield Paragraph("No lines of an audit log were kept.")
     elif line.what == "not logged":
-        yield Paragraph(f"{sentence(line).capitalize()}.")
+        yield Paragraph(f"{_begun(sentence(line))}.")
     else:
         between = (
             f", from {moment(line.data['first'])} to {moment(line.data['last'])} UTC" if line.data["first"] else ""
         )
-        yield Paragraph(
-            f"{sentence(line).capitalize()}{between}. They are in {FILE_OF_LINES}, as the server logged them."
-        )
+        yield Paragraph(f"{_begun(sentence(line))}{between}. They are in {FILE_OF_LINES}, as the server logged them.")
+
+
+def _begun(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _verify(story: Story, signer: Mapping[str, str] | None) -> Iterator[Block]:

@@ -117,6 +117,54 @@ def test_no_secret_is_in_the_evidence_nor_in_what_is_printed_nor_in_an_argv(scen
     assert verify(scene.folder).code == 0
 
 
+@pytest.fixture
+def log(scene: Scene, stack_root: Path) -> Path:
+    if scene.running.server == "vault":
+        pytest.skip("the embedded stack gives an audit log to OpenBao alone")
+    return stack_root / ".strongroom/stack/vault/audit.log"
+
+
+def test_the_audit_lines_of_what_was_cut_are_kept_without_what_was_logged_as_it_is(scene: Scene, log: Path) -> None:
+    scene.approle("payments", "orders", token_policies="apps")
+    scene.server.write("sys/policies/acl/apps", {"policy": 'path "apps/*" { capabilities = ["create", "update"] }'})
+    scene.server.write("sys/mounts/apps", {"type": "kv", "options": {"version": "1"}})
+    scene.server.write("sys/mounts/apps/tune", {"audit_non_hmac_request_keys": ["password"]})
+    thief, other = (scene.login(role) for role in ("payments", "orders"))
+    for number, login in enumerate((thief, other)):
+        scene.server.as_token(login["client_token"]).write(f"apps/{number}", {"password": f"canary-{number}-4be1"})
+
+    outcome = scene.cut(PAYMENTS, logs=[log])
+
+    kept = [json.loads(line) for line in (scene.folder / "audit.jsonl").read_text().splitlines()]
+    assert outcome.code == 0
+    assert {one["accessor"] for one in kept} == {thief["accessor"]}
+    mine = [(one["by"], one["entry"]["type"], one["entry"]["request"]["path"]) for one in kept]
+    assert (True, "request", "apps/0") in mine
+    assert (False, "request", "auth/token/revoke-accessor") in mine
+    assert "canary-0-4be1" in log.read_text()
+    assert all("canary" not in path.read_text() for path in scene.folder.iterdir())
+    logged = log.read_text().splitlines()
+    assert all(one["entry"]["request"]["id"] in logged[one["line"] - 1] for one in kept)
+    assert f"kept {len(kept)} lines about 1 token of the log" in " ".join(
+        (scene.folder / "report.md").read_text().split()
+    )
+    assert verify(scene.folder).code == 0
+    (scene.folder / "audit.jsonl").write_text("")
+    assert "audit.jsonl: this file was changed" in [str(one) for one in verify(scene.folder).faults]
+
+
+def test_a_log_of_another_server_is_told_and_hinders_nothing(scene: Scene, tmp_path: Path) -> None:
+    scene.approle("payments")
+    token = scene.login("payments")["client_token"]
+    (tmp_path / "foreign.log").write_text('{"type":"request","auth":{"accessor":"hmac-sha256:00"}}\n')
+
+    outcome = scene.cut(PAYMENTS, logs=[tmp_path / "foreign.log"])
+
+    why = next(line.data["why"] for line in read(scene.folder / "journal.jsonl") if line.what == "not logged")
+    assert "is known to have written it" in why
+    assert (outcome.code, scene.lives(token), verify(scene.folder).code) == (0, False, 0)
+
+
 @pytest.mark.parametrize("sort", ["ed25519", "ecdsa-p256", "ecdsa-p521", "rsa-2048"])
 def test_a_transit_key_signs_and_its_public_key_verifies_offline(scene: Scene, sort: str, tmp_path: Path) -> None:
     scene.approle("payments")
