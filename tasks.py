@@ -307,7 +307,7 @@ def resume(_: Context, incident: str, sign: str = "", format: str = "text") -> N
         "incident": INCIDENT,
         "sign": SIGN,
         "environment": "the environment that a transit key belongs to",
-        "unsigned": "take away a signature that no longer fits",
+        "unsigned": "seal what is there now without a signature, though it was changed since it was sealed",
         "format": FORMAT,
     }
 )

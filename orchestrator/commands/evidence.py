@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.context import opened
-from orchestrator.errors import StrongroomError
+from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import evidence, journal, seal, sign
 from orchestrator.incident.status import known
-from orchestrator.incident.verify import Verified, verify
+from orchestrator.incident.verify import Verified, changed, verify
 from orchestrator.local import files
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ def report(
             sign.signer(key, server)
         if unsigned:
             seal.unsigned(folder)
+        elif found := changed(folder):
+            told = "\n".join(str(one) for one in found)
+            raise Refused(f"{incident} is not as it was sealed; --unsigned seals what is there now\n{told}")
         return seal.seal(folder, key, server, journal.now)
 
 

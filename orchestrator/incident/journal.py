@@ -107,11 +107,16 @@ def parsed(path: Path, number: int, text: bytes) -> Line:
     try:
         document = json.loads(text)
         line = Line(**document)
-        if _canonical(document).encode() == text and _is_whole(document):
+        if _canonical(document).encode() == text and _is_whole(document) and _is_usual(line):
             return line
     except (ValueError, TypeError) as error:
         raise Tampered(f"{path}:{number}: this is no line of a journal") from error
     raise Tampered(f"{path}:{number}: this line was changed after it was written")
+
+
+def _is_usual(line: Line) -> bool:
+    texts = (line.at, line.what, line.before)
+    return isinstance(line.number, int) and isinstance(line.data, dict) and all(isinstance(one, str) for one in texts)
 
 
 def _is_whole(document: Mapping[str, Json]) -> bool:

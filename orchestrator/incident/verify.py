@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident import journal, seal, sign
+from orchestrator.incident import journal, report, seal, sign
 from orchestrator.incident.journal import FIRST, Line, Tampered
 
 if TYPE_CHECKING:
@@ -78,6 +78,13 @@ def verify(folder: Path, key: Public | None = None) -> Verified:
     faults = _once([*chain.faults, *_manifest(folder, chain), *wrong])
     said = _said(len(chain.lines), by)
     return Verified(folder, len(chain.lines), said, faults, sealed=True, signed_by=by, key_given=key is not None)
+
+
+def changed(folder: Path) -> tuple[Fault, ...]:
+    """What is not as it was sealed, but for what a report that is made anew replaces."""
+    made = {report.MARKDOWN, report.HTML, journal.FILE, seal.SIGNATURE}
+    sealed = (folder / seal.MANIFEST).exists()
+    return tuple(one for one in verify(folder).faults if one.file not in made) if sealed else ()
 
 
 def _said(lines: int, by: Mapping[str, str] | None) -> str:

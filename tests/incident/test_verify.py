@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from orchestrator.commands import evidence as commands
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import seal, sign
-from orchestrator.incident.journal import Journal
+from orchestrator.incident.journal import Journal, Line
 from orchestrator.incident.verify import verify
 from tests.incident import written
 from tests.support import needs
@@ -252,6 +253,38 @@ def test_a_signature_that_no_longer_fits_is_never_dropped_in_silence(folder: Pat
     assert verify(folder).code == 0
     assert commands.report(tmp_path, {}, "INC-7", unsigned=True).signer is None
     assert verify(folder).signed_by is None
+
+
+def test_a_report_made_anew_covers_nothing_up(tmp_path: Path) -> None:
+    folder = tmp_path / "incidents/INC-7"
+    written.small(folder)
+    commands.report(tmp_path, {}, "INC-7")
+    (folder / "report.md").write_text("all is well\n")
+    (folder / "added.txt").write_text("hello")
+
+    with pytest.raises(Refused) as told:
+        commands.report(tmp_path, {}, "INC-7")
+
+    assert str(told.value) == (
+        "INC-7 is not as it was sealed; --unsigned seals what is there now\n"
+        "added.txt: this file was added: the manifest does not know it"
+    )
+    (folder / "added.txt").unlink()
+    assert commands.report(tmp_path, {}, "INC-7").finished
+    assert verify(folder).code == 0
+
+
+@pytest.mark.parametrize("field", ["number", "at", "what", "data", "before"])
+def test_a_line_of_other_types_is_no_line_though_its_hash_is_right(tmp_path: Path, field: str) -> None:
+    journal = written.small(tmp_path / "INC-7")
+    last = json.loads(journal.lines[-1].text())
+    del last["hash"]
+    body = {**last, field: ["strange"]}
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    line = Line(**body, hash=hashlib.sha256(canonical.encode()).hexdigest())
+    journal.path.write_text("".join(lines(tmp_path / "INC-7")[:-1]) + line.text())
+
+    assert faults(tmp_path / "INC-7") == ["journal.jsonl:8: this line was changed after it was written"]
 
 
 def test_a_copy_is_verified_by_its_path(folder: Path, tmp_path: Path) -> None:
