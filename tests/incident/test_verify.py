@@ -12,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from orchestrator.commands import evidence as commands
 from orchestrator.errors import Refused, StrongroomError
@@ -285,6 +287,33 @@ def test_a_line_of_other_types_is_no_line_though_its_hash_is_right(tmp_path: Pat
     journal.path.write_text("".join(lines(tmp_path / "INC-7")[:-1]) + line.text())
 
     assert faults(tmp_path / "INC-7") == ["journal.jsonl:8: this line was changed after it was written"]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 99) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.sampled_from([seal.MANIFEST, seal.SIGNATURE]), st.data(), ANYTHING)
+def test_whatever_stands_in_a_manifest_or_a_signature_is_judged(
+    folder: Path, name: str, data: st.DataObject, value: object
+) -> None:
+    content = (folder / name).read_text()
+    document = json.loads(content)
+    place = data.draw(st.sampled_from(sorted(document)))
+    if isinstance(document[place], dict) and data.draw(st.booleans()):
+        document[place][data.draw(st.sampled_from(sorted(document[place])))] = value
+    else:
+        document[place] = value
+    (folder / name).write_text(seal.text(document))
+
+    found = verify(folder)
+    (folder / name).write_text(content)
+
+    assert found.code == (1 if seal.text(document) != content else 0)
 
 
 def test_a_copy_is_verified_by_its_path(folder: Path, tmp_path: Path) -> None:
