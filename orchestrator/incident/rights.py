@@ -33,6 +33,7 @@ _ALWAYS = (
     ("sys/leases/lookup/*", "list"),
     ("sys/leases/revoke", "update"),
     ("sys/mounts", "read"),
+    ("sys/namespaces", "list"),
     ("sys/policies/acl", "list"),
     *(("sys/quotas/rate-limit/strongroom-*", one) for one in ("create", "read", "update", "delete")),
 )
@@ -52,10 +53,17 @@ def policy(environment: Environment) -> str:
 
 
 def _of(kind: Kind, mount: str) -> Iterator[tuple[str, str]]:
+    if kind.shut:
+        yield from ((_filled(kind.shut.path, mount), one) for one in ("read", "update"))
     for one in kind.objects:
         if one.shut or one.gives:
             yield from _settings(one, mount)
+        if one.alias:
+            yield "identity/entity/id", "list"
+            yield from ((_filled(path, mount), "read") for path in one.parts[0].resource.read_paths)
         for gives in one.gives:
+            if gives.telling[0]:
+                yield _filled(gives.telling[0], mount), "read"
             if gives.list:
                 yield _filled(gives.list, mount).rstrip("/"), "list"
             for write in (gives.end, gives.look if gives.look.path else None, gives.by_value):
