@@ -283,7 +283,7 @@ def _verify(story: Story, signer: Mapping[str, str] | None) -> Iterator[Block]:
         yield Paragraph("Take PUBLIC.pem from where the key is kept, not from this folder.")
 
 
-_TAKE = ("jq -r .signature signature.json | base64 -d > signature.bin",)
+_TAKE = (r"""sed -n 's/^ "signature": "\(.*\)"$/\1/p' signature.json | base64 -d > signature.bin""",)
 _DIGEST = "openssl dgst -sha256 -verify PUBLIC.pem -signature signature.bin"
 _OPENSSL: Mapping[str, tuple[str, ...]] = {
     "ed25519": (

@@ -19,6 +19,7 @@ from orchestrator.incident import seal, sign
 from orchestrator.incident.journal import Journal, read
 from orchestrator.incident.verify import verify
 from tests.incident.scene import NAME, Scene
+from tests.incident.written import GOOD, verified_by_openssl
 from tests.support import REPOSITORY, postgres
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ def test_a_transit_key_signs_and_its_public_key_verifies_offline(scene: Scene, s
     assert found.signed_by is not None
     assert found.signed_by["key"] == "transit:secure/transit/releases"
     assert found.signed_by["fingerprint"] in (scene.folder / "report.md").read_text()
+    assert verified_by_openssl(scene.folder) in GOOD
     content = (scene.folder / seal.MANIFEST).read_bytes()
     (scene.folder / seal.MANIFEST).write_bytes(content.replace(b'"size": ', b'"size": 1', 1))
     assert "the signature is wrong: the manifest is not the one that was signed" in [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ from orchestrator.incident import evidence
 from orchestrator.incident.journal import Journal
 from orchestrator.incident.model import Blast, Credential, Look
 from orchestrator.live.bulk import Ask
+from tests.support import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +23,20 @@ OWNERS = {ROLE: "payments-team", ORDERS: "platform-team"}
 REFUSED = "dial tcp 10.0.0.5:5432: connection refused (status 400)"
 LIVES = f"database user {ORDERS}/lease-2: {REFUSED}"
 NASTY = "auth/approle/<script>alert(1)</script>|*all*\n# \u202eowned"
+
+
+GOOD = ("Signature Verified Successfully", "Verified OK")
+
+
+def verified_by_openssl(folder: Path) -> str:
+    """What the commands of the report say, typed in a folder that has the public key too."""
+    assert needs("openssl")
+    (folder / "PUBLIC.pem").write_text(json.loads((folder / "signature.json").read_text())["public_key"])
+    report = (folder / "report.md").read_text()
+    start = report.index("    sed -n")
+    typed = report[start : report.index("\n\n", start)]
+    done = subprocess.run(["/bin/sh", "-ec", typed], cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or done.stderr
 
 
 def clock(step: float = 0.25) -> Callable[[], datetime]:
