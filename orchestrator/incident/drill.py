@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident import drills, evidence
+from orchestrator.incident import drills
 from orchestrator.incident.drills.stage import Stage
-from orchestrator.incident.journal import FILE, Journal, now, read
+from orchestrator.incident.journal import now
 from orchestrator.incident.runbook import FOLDER, NONE, load
+from orchestrator.incident.verify import verify
 from orchestrator.incident.walk import DONE, Walk, walk
 from orchestrator.live.wire import open_server
 from orchestrator.local import files, servers
@@ -126,11 +127,13 @@ def drill(root: Path, name: str, server: str | None = None) -> Drilled:
         unproven, stopped = _walked(asked)
         after = [_living(some) for some in (planted.leaked, planted.others)]
         counts, wrong = _judged(planted, before, after)
-        lines = _chain(asked.folder)
+        evidence = verify(asked.folder)
+        wrong += [str(one) for one in evidence.faults]
         kept = _kept(root, name, asked.folder)
         (wrong if planted.proven else counts).extend(f"unproven: {one}" for one in unproven)
         wrong += stopped
-        counts.append(f"evidence: {lines} lines, none of them changed")
+        sealed = "sealed" if evidence.sealed else "not sealed, as nothing was cut"
+        counts.append(f"evidence: {evidence.lines} lines, {len(evidence.faults)} of them changed, {sealed}")
         product = f"{stage.running.server} {stage.running.version}"
         return Drilled(
             name, product, round(time.monotonic() - began, 1), tuple(counts), tuple(wrong), tuple(voice.not_run), kept
@@ -188,12 +191,6 @@ def _judged(planted: Planted, before: list[list[bool]], after: list[list[bool]])
         state = "lives on" if not should else "is dead"
         wrong += [f"{title}: one {one.what} {state}" for one, now_ in zip(some, living, strict=True) if now_ != should]
     return counts, wrong
-
-
-def _chain(folder: Path) -> int:
-    """How many lines the journal has; Tampered when one is not as it was written."""
-    evidence.known(Journal(folder))
-    return sum(1 for _ in read(folder / FILE))
 
 
 def _kept(root: Path, name: str, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
 import socket
 from dataclasses import dataclass, field
@@ -110,9 +111,13 @@ def walk(asked: Walk) -> Walked:
         if not any(line.what == "runbook" for line in lines):
             _note(asked, "runbook", digest=asked.book.digest, title=asked.book.title, environment=asked.environment)
         answers = _answered(asked, lines)
-        for step in every:
-            if step.number not in over:
-                _take(asked, step, answers)
+        with _sealed(asked):
+            for step in every:
+                if step.number not in over:
+                    _take(asked, step, answers)
+            if not any(line.what == "walked" for line in lines):
+                found = _walked(asked)
+                _note(asked, "walked", done=found.done, skipped=list(found.skipped))
     return _walked(asked)
 
 
@@ -141,6 +146,19 @@ def _alone(folder: Path) -> Iterator[None]:
         except StrongroomError as error:
             raise Refused(f"somebody else walks {folder.name} just now; wait till that walk stops") from error
         yield
+
+
+@contextlib.contextmanager
+def _sealed(asked: Walk) -> Iterator[None]:
+    """The evidence is sealed however a walk ends; where it stopped, why it stopped is what is told."""
+    seal = functools.partial(commands.sealed_again, asked.root, asked.environment, asked.environ, asked.incident)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(StrongroomError, OSError):
+            seal()
+        raise
+    seal()
 
 
 def _lines(asked: Walk) -> list[Line]:

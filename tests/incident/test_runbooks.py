@@ -226,6 +226,23 @@ def test_a_manual_step_without_a_terminal_stops_and_the_next_run_goes_on(tmp_pat
     ]
 
 
+def test_the_report_of_a_runbook_that_cuts_nothing_says_where_it_is(tmp_path: Path) -> None:
+    book = runbook.load(written(tmp_path, BY_HAND), "leak")
+    report = tmp_path / "incidents/INC-7/report.md"
+
+    def head() -> str:
+        return " ".join(report.read_text().partition("**")[2].partition("**")[0].split())
+
+    with pytest.raises(Refused):
+        commands.walked(tmp_path, "leak", {}, "dev", "INC-7", [], ["1"], "")
+    assert head() == (
+        "UNFINISHED: the runbook leak is at step 1, and nothing was cut. To go on: invoke runbook leak --incident INC-7"
+    )
+    walk(Walk(tmp_path, {}, book, "INC-7", "dev", Words()))
+
+    assert head() == "The runbook leak was walked to its end, and nothing was to be cut."
+
+
 def test_what_was_skipped_is_kept_with_its_reason(tmp_path: Path) -> None:
     book = runbook.load(written(tmp_path, BY_HAND), "leak")
 
