@@ -45,7 +45,7 @@ def show_preview(preview: Preview, console: Console | None = None) -> None:
         _show_blast(preview.blast, preview, console)
     for note in preview.scope.notes:
         console.print(f"  ! {note}", style="yellow")
-    console.print(f"digest {preview.digest}", style="dim")
+    console.print(f"digest {preview.digest}: --yes {preview.digest} agrees to this without being asked", style="dim")
 
 
 def _show_blast(found: Blast, preview: Preview, console: Console) -> None:
