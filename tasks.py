@@ -213,6 +213,7 @@ NAMED = {
         "audit-log": "an audit log, plain or gzipped; the server's own, where it can be read, when left out",
         "between": "when it was used from there: 2026-01-31T22:00Z/2026-02-01T04:00Z",
         "finding": "what a secret scanner wrote: SARIF, or the JSON of gitleaks, trufflehog, Kingfisher",
+        "approve": "the token of a second person: `-` for stdin, `file:PATH`, or `prompt`",
         "token": "a leaked token: `-` for stdin, `file:PATH`, or `prompt`",
         "sign": SIGN,
         "format": FORMAT,
@@ -227,6 +228,7 @@ def revoke(
     close: str = "hard",
     dry_run: bool = False,
     yes: str = "",
+    approve: str = "",
     max_rate: float = 0.0,
     sign: str = "",
     format: str = "text",
@@ -270,8 +272,9 @@ def revoke(
             max_rate,
             sign,
             lambda _: ask("Cut all of this?"),
+            lambda: given.approval(approve),
         )
-        show = words.show_preview if format == "text" else lambda _: None
+        show = words.show_preview if format == "text" else words.show_aside
         found = commands.revoke(ROOT, environment, os.environ, asked, show, progress)
         progress.clear()
         if isinstance(found, Outcome):
@@ -413,17 +416,25 @@ def undo_close(
         "set": "an answer, such as role=auth/approle/payments; repeatable",
         "done": "the number of a manual step that is done; repeatable",
         "yes": "the digest that the look showed: cut without asking",
+        "approve": "the token of a second person: `-` for stdin, `file:PATH`, or `prompt`",
     },
 )
 def runbook(
-    _: Context, name: str, set: list[str], done: list[str], incident: str = "", environment: str = "dev", yes: str = ""
+    _: Context,
+    name: str,
+    set: list[str],
+    done: list[str],
+    incident: str = "",
+    environment: str = "dev",
+    yes: str = "",
+    approve: str = "",
 ) -> None:
     """Walk through what to do when something happened; run again, it goes on where it was."""
     with answering() as answer:
         from orchestrator.commands import runbook as commands
         from orchestrator.incident import telling
 
-        found = commands.walked(ROOT, name, os.environ, environment, incident, set, done, yes)
+        found = commands.walked(ROOT, name, os.environ, environment, incident, set, done, yes, approve)
         telling.show_walked(found)
         answer(found.code)
 

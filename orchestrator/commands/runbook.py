@@ -32,12 +32,13 @@ def walked(
     incident: str,
     said: Sequence[str],
     done: Sequence[str],
-    yes: str,
+    yes: str = "",
+    approve: str = "",
 ) -> Walked:
     """Walk a person through a runbook."""
     book = runbook.load(root, name)
     voice = Terminal(name, incident, _numbers(book, done))
-    return walk(Walk(root, environ, book, incident, environment, voice, dict(map(_pair, said)), yes))
+    return walk(Walk(root, environ, book, incident, environment, voice, dict(map(_pair, said)), yes, approve))
 
 
 def _pair(said: str) -> tuple[str, str]:

@@ -68,6 +68,7 @@ class Walk:
     voice: Voice
     answers: Mapping[str, str] = field(default_factory=dict)  # what the command line says
     yes: str = ""  # the digest that was agreed to
+    approve: str = ""  # where a second person's token is to be read
     held: dict[str, list[str]] = field(default_factory=dict, repr=False)  # leaked tokens by the way they were read
 
     @property
@@ -281,6 +282,7 @@ def _leak(asked: Walk, answers: Mapping[str, str], *, dry_run: bool) -> commands
         dry_run=dry_run,
         yes="" if dry_run else asked.yes,
         agree=asked.voice.agree,
+        approve=lambda: given.approval(asked.approve),
     )
 
 
