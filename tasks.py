@@ -434,7 +434,9 @@ def runbook(
         from orchestrator.commands import runbook as commands
         from orchestrator.incident import telling
 
-        found = commands.walked(ROOT, name, os.environ, environment, incident, set, done, yes, approve)
+        found = commands.walked(
+            ROOT, name, os.environ, environment, incident, said=set, done=done, yes=yes, approve=approve
+        )
         telling.show_walked(found)
         answer(found.code)
 

@@ -30,8 +30,9 @@ def walked(
     environ: Mapping[str, str],
     environment: str,
     incident: str,
-    said: Sequence[str],
-    done: Sequence[str],
+    *,
+    said: Sequence[str] = (),
+    done: Sequence[str] = (),
     yes: str = "",
     approve: str = "",
 ) -> Walked:

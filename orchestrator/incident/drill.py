@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
 from orchestrator.incident import drills
-from orchestrator.incident.drills.stage import Stage
+from orchestrator.incident.drills.stage import Stage, together
 from orchestrator.incident.journal import now
 from orchestrator.incident.runbook import FOLDER, NONE, load
 from orchestrator.incident.verify import verify
@@ -174,7 +174,7 @@ def _declared(folder: Path, running: local.Stack) -> None:
 
 
 def _living(some: Sequence[Life]) -> list[bool]:
-    return [one.lives() for one in some]
+    return together(lambda one: one.lives(), some)
 
 
 def _judged(planted: Planted, before: list[list[bool]], after: list[list[bool]]) -> tuple[list[str], list[str]]:

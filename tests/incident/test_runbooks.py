@@ -210,14 +210,14 @@ def test_a_manual_step_without_a_terminal_stops_and_the_next_run_goes_on(tmp_pat
 
     def stopped(*done: str) -> Refused:
         with pytest.raises(Refused) as wrong:
-            commands.walked(tmp_path, "leak", {}, "dev", "INC-7", [], done)
+            commands.walked(tmp_path, "leak", {}, "dev", "INC-7", done=done)
         return wrong.value
 
     again = "waits for a person; when it is done: invoke runbook leak --incident INC-7 --done"
     assert (stopped().code, str(stopped())) == (4, f"step 1 {again} 1")
     assert str(stopped("1")) == f"step 2 {again} 2"
     assert str(stopped("1")) == f"step 2 {again} 2"
-    assert commands.walked(tmp_path, "leak", {}, "dev", "INC-7", [], ["2", "3"]).code == 0
+    assert commands.walked(tmp_path, "leak", {}, "dev", "INC-7", done=["2", "3"]).code == 0
     lines = list(read(tmp_path / "incidents/INC-7" / FILE))
     assert [(line.data["number"], line.data["state"], line.data["words"]) for line in lines if line.what == "step"] == [
         (1, "done", "done (said with --done 1)"),
@@ -234,7 +234,7 @@ def test_the_report_of_a_runbook_that_cuts_nothing_says_where_it_is(tmp_path: Pa
         return " ".join(report.read_text().partition("**")[2].partition("**")[0].split())
 
     with pytest.raises(Refused):
-        commands.walked(tmp_path, "leak", {}, "dev", "INC-7", [], ["1"])
+        commands.walked(tmp_path, "leak", {}, "dev", "INC-7", done=["1"])
     assert head() == (
         "UNFINISHED: the runbook leak is at step 1, and nothing was cut. To go on: invoke runbook leak --incident INC-7"
     )
@@ -269,7 +269,7 @@ def test_a_token_is_no_answer_and_stands_in_no_journal(tmp_path: Path) -> None:
     token = "hvs." + "CanaryCanaryCanaryCanary"
 
     with pytest.raises(StrongroomError) as wrong:
-        commands.walked(tmp_path, "leak", {}, "dev", "INC-7", [f"role={token}"], [])
+        commands.walked(tmp_path, "leak", {}, "dev", "INC-7", said=[f"role={token}"])
 
     assert str(wrong.value) == (
         "role: this is a token itself, which would stand in the journal; write where it is to be read"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 
@@ -14,7 +15,7 @@ from orchestrator.live.server import Denied, Rejected
 from orchestrator.local import postgres, process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.documents import Json
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from orchestrator.local.stack import Stack
 
 OTHERS = 10
+AT_A_TIME = 8
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def together(act: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Several at a time, in their order."""
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        return list(pool.map(act, items))
 
 
 @dataclass(frozen=True)
@@ -69,8 +79,7 @@ class Stage:
     def logins(self, role: str, count: int) -> list[Life]:
         """A SecretID and so many tokens that it gave."""
         held = self.secret_id(role)
-        made = [self.login("auth/approle/login", held) for _ in range(count)]
-        return [self.token(one) for one in made]
+        return together(lambda _: self.token(self.login("auth/approle/login", held)), range(count))
 
     def login(self, path: str, body: Mapping[str, Json]) -> str:
         return str(self.server.as_token("").write(path, body)["client_token"])
