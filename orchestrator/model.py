@@ -274,6 +274,20 @@ class Gives:
 
 
 @dataclass(frozen=True)
+class Renew:
+    """How what an object holds, or gives out, is replaced by something new; texts are templates as in `Gives`."""
+
+    what: str  # what people call it
+    write: Write
+    ends: bool = False  # it is what makes the old one useless, and so a part of the cut
+    alone: bool = False  # but only where the object itself is named, never as one of its mount
+    wrapped: bool = False  # the answer is the new one: it goes out wrapped
+    stamp: tuple[str, str] = ("", "")  # where the server tells when it was last done: a path, and where in its answer
+    stops: str = ""  # what no longer works then, as half a sentence
+    warns: str = ""  # what must be known before, as a sentence
+
+
+@dataclass(frozen=True)
 class Object:
     """What stands under one YAML key of a kind: many objects by name, or a single one."""
 
@@ -301,6 +315,8 @@ class Object:
     seed: bool = False  # secrets that must exist: written where there is none, by the tool and not by Terraform
     gives: tuple[Gives, ...] = ()  # what it gives out that an incident ends
     shut: Mapping[str, Json] = field(default_factory=dict)  # the settings with which it gives out nothing more
+    renew: Renew | None = None  # how what leaked of it is replaced
+    witness: str = ""  # what asks the system behind the server which accounts live: `module:function`
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 
