@@ -176,6 +176,7 @@ NAMED = {
     "lease-prefix": "all leases below a path",
     "secret-id-accessor": "a SecretID's accessor",
     "database-role": "a role of a database mount, such as database/orders-read",
+    "everything": "all that the environment's namespace gave out, but for your own token; takes the environment's name",
 }
 
 
@@ -185,6 +186,7 @@ NAMED = {
         "incident": "its name: the evidence is kept in incidents/NAME",
         "environment": ENVIRONMENT,
         "namespace": "the namespace of what leaked, from the root; the environment's when left out",
+        "close": "hard shuts what gave it out, soft lets one an hour through, none leaves it open",
         "dry-run": "show what hangs on it, and end",
         "yes": "the digest that --dry-run showed: go on without asking",
         "max-rate": "requests a second at most, for a server under attack",
@@ -198,6 +200,7 @@ def revoke(
     incident: str = "",
     environment: str = "dev",
     namespace: str = "",
+    close: str = "hard",
     dry_run: bool = False,
     yes: str = "",
     max_rate: float = 0.0,
@@ -212,6 +215,7 @@ def revoke(
     lease_prefix: list[str] | None = None,
     secret_id_accessor: list[str] | None = None,
     database_role: list[str] | None = None,
+    everything: list[str] | None = None,
 ) -> None:
     """Cut everything that hangs on what leaked, prove it dead, and keep the evidence."""
     named = {name: value for name, value in locals().items() if name.replace("_", "-") in NAMED}
@@ -227,6 +231,7 @@ def revoke(
             [(sort.replace("_", "-"), value) for sort, values in named.items() for value in values or ()],
             given.tokens(token or ()),
             namespace or None,
+            close,
             dry_run,
             yes,
             max_rate,
@@ -242,6 +247,22 @@ def revoke(
             if format == "json":
                 as_json(words.preview_document(found))
             answer(2 if found.blast and len(found.blast) else 0)
+
+
+@task(help={"incident": "its name, as --incident said", "format": FORMAT})
+def resume(_: Context, incident: str, format: str = "text") -> None:
+    """Finish a revocation that was killed or that left something alive; nobody is asked again."""
+    with answering(format) as answer:
+        from orchestrator.commands import incident as commands
+        from orchestrator.incident import words
+        from orchestrator.report import as_json
+
+        progress = words.Progress()
+        show = words.show_preview if format == "text" else lambda _: None
+        found = commands.resume(ROOT, os.environ, incident, show, progress)
+        progress.clear()
+        as_json(words.outcome_document(found)) if format == "json" else words.show_outcome(found)
+        answer(found.code)
 
 
 @task
@@ -291,6 +312,8 @@ def issue(
 
 approle = Collection("approle")
 approle.add_task(issue)
+incident = Collection("incident")
+incident.add_task(resume)
 namespace = Collection(
-    validate, render, rights, plan, apply, drift, revoke, up, down, status, reset, docs, check, test, approle
+    validate, render, rights, plan, apply, drift, revoke, up, down, status, reset, docs, check, test, approle, incident
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.config.load import load
+from orchestrator.declared import Cluster
 from orchestrator.instances import Instance, instances
 from orchestrator.live.secrets import resolve_all
 from orchestrator.live.session import Session, connect
@@ -34,8 +35,7 @@ class Context:
 
     @property
     def server(self) -> str:
-        inside = f", namespace {self.session.namespace}" if self.session.namespace else ""
-        return f"{self.session.product} {self.session.version} at {self.session.address}{inside}"
+        return str(self.session)
 
     @property
     def home(self) -> dict[str, str]:
@@ -56,6 +56,16 @@ def opened(root: Path, name: str, environ: Mapping[str, str], *, secrets: bool =
         every = instances(declared, session.namespace)
         values = _resolved(every, full, root, session) if secrets else {}
         yield Context(root, declared, session, every, full, values)
+    finally:
+        session.close()
+
+
+@contextmanager
+def unconfigured(root: Path, environ: Mapping[str, str]) -> Iterator[Session]:
+    """A session as the environment variables alone say, for when the YAML cannot be relied on."""
+    session = connect(Cluster("none", "", ""), "", environ, root)
+    try:
+        yield session
     finally:
         session.close()
 

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.context import opened
-from orchestrator.errors import Refused, StrongroomError
+from orchestrator.context import opened, unconfigured
+from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
 from orchestrator.incident import close, evidence, run
 from orchestrator.incident.ground import Ground
-from orchestrator.incident.journal import Journal
+from orchestrator.incident.journal import FILE, Journal
 from orchestrator.incident.model import Target
 from orchestrator.incident.preflight import problems
+from orchestrator.incident.scope import closing
 from orchestrator.incident.scope import scope as scope_of
 from orchestrator.live import bulk
+from orchestrator.live.place import variable
 from orchestrator.local import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.context import Context
+    from orchestrator.documents import Json
     from orchestrator.incident.cut import Tell
     from orchestrator.incident.run import Outcome, Preview
+    from orchestrator.live.session import Session
+
+
+WAYS = ("hard", "soft", "none")
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Asked:
     targets: Sequence[tuple[str, str]] = ()  # (sort, value), none of them a secret
     tokens: Sequence[str] = field(default=(), repr=False)  # leaked tokens
     namespace: str | None = None
+    close: str = "hard"  # or "soft", or "none"
     dry_run: bool = False
     yes: str = ""  # the digest that was agreed to
     rate: float = 0
@@ -42,12 +49,21 @@ class Asked:
 
 
 @contextmanager
-def _ground(root: Path, name: str, environ: Mapping[str, str], rate: float) -> Iterator[tuple[Context, Ground]]:
-    with opened(root, name, environ) as context:
-        session = context.session
+def _ground(root: Path, name: str, environ: Mapping[str, str], rate: float) -> Iterator[tuple[Session, Ground]]:
+    """What the incident stands on; a mistake in the YAML does not stop a revocation, it only hides the owners."""
+    with ExitStack() as stack:
+        environment, wrong = None, ""
+        try:
+            context = stack.enter_context(opened(root, name, environ))
+            session, environment = context.session, context.environment
+        except ConfigInvalid as error:
+            if not variable(environ, "ADDR"):
+                raise
+            session = stack.enter_context(unconfigured(root, environ))
+            wrong = f"the configuration is not valid, so owners are not known: {error.problems[0]}"
         me = session.server.read("auth/token/lookup-self") or {}
-        titles = frozenset(one.title for one in context.environment.declarations)
-        yield context, Ground(session.server, bulk.line(session, rate), me, context.environment, titles)
+        titles = frozenset(one.title for one in environment.declarations) if environment else frozenset()
+        yield session, Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong)
 
 
 def revoke(
@@ -55,37 +71,91 @@ def revoke(
 ) -> Outcome | Preview:
     """Look, show, ask, and carry it out; a dry run ends after the look and leaves nothing behind."""
     folder = evidence.folder(root, asked.incident)
-    with _ground(root, name, environ, asked.rate) as (context, ground):
+    if asked.close not in WAYS:
+        raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
+    with _ground(root, name, environ, asked.rate) as (session, ground):
         targets, held = _targets(ground, asked)
-        scope = scope_of(ground, targets)
-        found = run.preview(
-            ground,
-            asked.incident,
-            context.session.cluster_id,
-            targets,
-            list(problems(ground, scope)),
-            counted=not asked.yes,
-        )
+        found = _preview(session, ground, asked.incident, targets, asked.close, counted=not asked.yes)
         show(found)
         if asked.dry_run:
             return found
         _check(found, asked)
-        files.private_folder(folder.parent)
-        with files.locked(files.private_folder(folder) / "lock"):
-            journal = Journal(folder)
-            journal.write(
-                "agreed",
-                incident=asked.incident,
-                environment=name,
-                server=context.server,
-                who=context.session.who,
-                digest=found.digest,
-                targets=[vars(one) for one in targets],
-                closes=[one.title for one in found.scope.closes],
-                notes=list(found.scope.notes),
-                problems=[one.text for one in found.problems],
-            )
+        with _journal(files.private_folder(folder)) as journal:
+            journal.write("agreed", **_agreed(session, name, found, asked))
             return run.carry_out(ground, journal, found, held, tell, time.monotonic)
+
+
+def resume(
+    root: Path, environ: Mapping[str, str], incident: str, show: Callable[[Preview], None], tell: Tell
+) -> Outcome:
+    """Finish what was agreed to, wherever it was killed; nobody is asked again."""
+    folder = _there(root, incident)
+    with _journal(folder) as journal:
+        agreed = journal.last("agreed")
+        if agreed is None:
+            raise StrongroomError(f"{incident}: nobody said yes yet, so nothing was begun; run invoke revoke again")
+        with _ground(root, agreed.data["environment"], environ, agreed.data["rate"]) as (session, ground):
+            _check_home(session, agreed.data)
+            targets = [Target(**one) for line in journal.of("agreed") for one in line.data["targets"]]
+            found = _preview(
+                session, ground, incident, list(dict.fromkeys(targets)), agreed.data["close"], counted=False, again=True
+            )
+            show(found)
+            journal.write("resumed", who=session.who)
+            return run.carry_out(ground, journal, found, {}, tell, time.monotonic)
+
+
+def _preview(
+    session: Session,
+    ground: Ground,
+    incident: str,
+    targets: Sequence[Target],
+    how: str,
+    *,
+    counted: bool,
+    again: bool = False,
+) -> Preview:
+    scope = closing(scope_of(ground, targets, again=again), how)
+    wrong = list(problems(ground, scope))
+    return run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted)
+
+
+def _agreed(session: Session, name: str, found: Preview, asked: Asked) -> dict[str, Json]:
+    return {
+        "incident": found.incident,
+        "environment": name,
+        "server": str(session),
+        "cluster_id": session.cluster_id,
+        "who": session.who,
+        "digest": found.digest,
+        "targets": [vars(one) for one in found.targets],
+        "closes": [one.title for one in found.scope.closes],
+        "notes": list(found.scope.notes),
+        "problems": [one.text for one in found.problems],
+        "close": asked.close,
+        "rate": asked.rate,
+    }
+
+
+def _check_home(session: Session, agreed: Mapping[str, Json]) -> None:
+    if session.cluster_id != agreed["cluster_id"]:
+        raise StrongroomError(f"the incident is one of {agreed['server']}, and this is {session}")
+
+
+def _there(root: Path, incident: str) -> Path:
+    """The folder of an incident that was begun."""
+    folder = evidence.folder(root, incident)
+    if not (folder / FILE).exists():
+        known = sorted(one.parent.name for one in folder.parent.glob(f"*/{FILE}"))
+        raise StrongroomError(f"there is no incident {incident}; there are: {', '.join(known) or 'none'}")
+    return folder
+
+
+@contextmanager
+def _journal(folder: Path) -> Iterator[Journal]:
+    """The journal for oneself alone: two at a time would each write lines that follow the same one."""
+    with files.locked(folder / "lock"):
+        yield Journal(folder)
 
 
 def _check(found: Preview, asked: Asked) -> None:
@@ -117,8 +187,6 @@ def _targets(ground: Ground, asked: Asked) -> tuple[list[Target], dict[str, str]
 
 def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str) -> list[str]:
     """Open again what the incident shut; the titles of what was opened."""
-    folder = evidence.folder(root, incident)
-    if not folder.exists():
-        raise StrongroomError(f"there is no incident {incident} in {folder.parent}")
-    with _ground(root, name, environ, 0) as (_, ground), files.locked(folder / "lock"):
-        return list(close.reopen(ground, Journal(folder)))
+    folder = _there(root, incident)
+    with _ground(root, name, environ, 0) as (_, ground), _journal(folder) as journal:
+        return list(close.reopen(ground, journal))

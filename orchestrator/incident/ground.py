@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import FAMILIES
 from orchestrator.incident.model import Credential, Look
 from orchestrator.live.bulk import Ask, Line
+from orchestrator.live.server import Denied, Rejected
 from orchestrator.live.standing import standing
 
 if TYPE_CHECKING:
@@ -33,10 +35,16 @@ class Ground:
     me: Mapping[str, Json]  # what the server says of our own token
     environment: Environment | None = None
     titles: frozenset[str] = field(default_factory=frozenset)  # what the YAML declares
+    wrong: str = ""  # why there is no environment
 
     @property
     def namespace(self) -> str:
         return self.server.namespace
+
+    @property
+    def home(self) -> str:
+        """The namespace of our own token: accessors of all but the root's end with an id of theirs."""
+        return self.namespace if "." in str(self.me.get("accessor")) else ""
 
     def inside(self, namespace: str) -> Ground:
         return self if namespace == self.namespace else replace(self, server=self.server.in_namespace(namespace))
@@ -61,6 +69,12 @@ class Ground:
         return Credential(
             "token", accessor, self.namespace, source, Ask("POST", REVOKE, body, self.namespace), look, facts
         )
+
+    def renew(self) -> None:
+        """Keep our own token alive through a long revocation; one that may not be renewed ends with its ttl."""
+        if self.me.get("renewable") and self.me.get("ttl"):
+            with suppress(Denied, Rejected):
+                self.server.write("auth/token/renew-self", {})
 
     def is_me(self, facts: Spec) -> bool:
         return facts.get("accessor") == self.me.get("accessor")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident.model import Close, Rule, Scope
+from orchestrator.incident.model import Close, Gone, Rule, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ def _named(ground: Ground, what: str, value: str) -> Mapping[str, Json]:
         if found is not None:
             return found
     where = f" in namespace {ground.namespace}" if ground.namespace else ""
-    raise StrongroomError(f"{what} {value}: there is none{where}, neither by name nor by id")
+    raise Gone(f"{what} {value}: there is none{where}, neither by name nor by id")
 
 
 def entity(ground: Ground, value: str) -> Scope:
@@ -67,7 +67,7 @@ def policy(ground: Ground, value: str) -> Scope:
         raise StrongroomError("policy root cannot be emptied: name the tokens that have it, with --accessor")
     if ground.server.read(path) is None:
         known = ", ".join(ground.server.list("sys/policies/acl"))
-        raise StrongroomError(f"policy {value}: there is none; the policies are: {known}")
+        raise Gone(f"policy {value}: there is none; the policies are: {known}")
 
     def has(facts: Mapping[str, Json]) -> bool:
         return value in (facts.get("policies") or ()) or value in (facts.get("identity_policies") or ())

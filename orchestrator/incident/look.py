@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from orchestrator.documents import get
@@ -28,12 +29,12 @@ class Unclear(StrongroomError):  # noqa: N818 - the name is the sentence: the an
 
 def blast(ground: Ground, scope: Scope) -> Blast:
     """What of the scope lives now."""
-    tokens = _Tokens(ground)
+    tokens, started = _Tokens(ground), time.monotonic()
     found = {
         one.key: one for one in (*living(ground, scope.singles), *_listed(ground, scope), *tokens.cut(scope.rules))
     }
     requests = tokens.requests + len(scope.singles) + len(scope.listers)
-    return Blast(tuple(found.values()), tokens.seen, requests, tuple(tokens.spared))
+    return Blast(tuple(found.values()), tokens.seen, requests, time.monotonic() - started, tuple(tokens.spared))
 
 
 def _listed(ground: Ground, scope: Scope) -> Iterator[Credential]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import StrongroomError
 from orchestrator.live.bulk import Ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.documents import Json, Spec
+
+
+class Gone(StrongroomError):  # noqa: N818 - the name is the sentence: what was named is gone
+    """There is no such thing on the server (any more)."""
 
 
 @dataclass(frozen=True, order=True)
@@ -127,6 +132,7 @@ class Blast:
     credentials: tuple[Credential, ...]
     tokens: int  # how many tokens were looked at
     requests: int
+    seconds: float = 0.0  # how long it took
     spared: tuple[str, ...] = ()  # what fits and is not cut, with the reason
 
     def __len__(self) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
 from orchestrator.documents import get
-from orchestrator.errors import StrongroomError
 from orchestrator.incident.ground import kind_of, made
-from orchestrator.incident.model import Close, Credential, Lister, Rule, Scope
+from orchestrator.incident.model import Close, Credential, Gone, Lister, Rule, Scope
 from orchestrator.live.bulk import send
 from orchestrator.shapes import duration
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MOUNTED = ("auth", "secrets")
 _FOUND = 200
+_LEASES = "sys/leases/lookup/"
+_HARDLY = {"rate": 0.0001, "interval": 3600}
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,25 @@ class Origin:
             self.title, namespace, self.path, self.object.shut, f"no new {what}", whole=True, fixed=frozenset(fixed)
         )
 
+    def soft(self, namespace: str) -> Iterator[Close]:
+        """Holding back instead of shutting: a quota that lets one through an hour and client address."""
+        for one in self.object.gives:
+            if limited := self._limited(one):
+                path = "/".join(part for part in (namespace, limited["path"]) if part)
+                name = sha256(f"{path} {limited}".encode()).hexdigest()[:12]
+                change = {**limited, "path": path, **_HARDLY}
+                stops = f"more than one new {one.what} an hour and client address"
+                yield Close(self.title, "", f"sys/quotas/rate-limit/strongroom-{name}", change, stops, soft=True)
+
+    def _limited(self, gives: Gives) -> dict[str, str]:
+        """What a quota names: the path that gives it out, with the role where one path serves several."""
+        if any(path.startswith("meta.") for path in gives.says):
+            return {"path": f"auth/{self.mount}/", "role": self.name}
+        if gives.says:
+            return {"path": self.filled(gives.says["path"])}
+        leased = self.filled(gives.list)
+        return {"path": leased.removeprefix(_LEASES).strip("/")} if leased.startswith(_LEASES) else {}
+
     def rules(self, namespace: str) -> list[Rule]:
         return [Rule(self.title, namespace, self._matcher(one)) for one in self.object.gives if one.says]
 
@@ -88,7 +109,7 @@ def mounted(ground: Ground, value: str) -> tuple[str, str]:
     """The family and the path of the mount that a person names, with or without the family in front."""
     found = _mount(ground, value.strip("/"))
     if found is None or found[2]:
-        raise StrongroomError(f"mount {value}: there is none{_where(ground)}; the mounts are: {_mounts(ground)}")
+        raise Gone(f"mount {value}: there is none{_where(ground)}; the mounts are: {_mounts(ground)}")
     return found[0], found[1]
 
 
@@ -122,7 +143,7 @@ def named(ground: Ground, value: str) -> list[Origin]:
     said = value.strip("/")
     found = [one for one in _candidates(ground, said) if ground.server.read(one.path) is not None]
     if not found:
-        raise StrongroomError(f"role {value}: there is none{_where(ground)}; {_known(ground, said)}")
+        raise Gone(f"role {value}: there is none{_where(ground)}; {_known(ground, said)}")
     return found
 
 
@@ -186,7 +207,7 @@ def by_accessor(ground: Ground, value: str) -> Scope:
         if reply.status == _FOUND:
             one, single = owners[id(ask)]
             return _given(ground, one, single, reply.content.get("data") or {})
-    raise StrongroomError(f"SecretID accessor {value}: no role{_where(ground)} knows it; it expired, or is destroyed")
+    raise Gone(f"SecretID accessor {value}: no role{_where(ground)} knows it; it expired, or is destroyed")
 
 
 def _given(ground: Ground, one: Origin, single: Credential, facts: Spec) -> Scope:

@@ -29,7 +29,14 @@ class Problem:
 
 def problems(ground: Ground, scope: Scope) -> Iterator[Problem]:
     """All that is wrong, what stops the revocation first."""
-    yield from sorted([*_rights(ground, scope), *_time(ground), *_server(ground)], key=lambda one: not one.stops)
+    yield from sorted(
+        [*_told(ground), *_rights(ground, scope), *_time(ground), *_server(ground)], key=lambda one: not one.stops
+    )
+
+
+def _told(ground: Ground) -> Iterator[Problem]:
+    if ground.wrong:
+        yield Problem(ground.wrong)
 
 
 def _rights(ground: Ground, scope: Scope) -> Iterator[Problem]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.incident import close, cut, evidence
 from orchestrator.incident.look import blast
+from orchestrator.incident.model import Scope
 from orchestrator.incident.prove import prove
-from orchestrator.incident.scope import scope as scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.incident.cut import Cut, Tell
     from orchestrator.incident.ground import Ground
     from orchestrator.incident.journal import Journal
-    from orchestrator.incident.model import Blast, Proof, Scope, Target
+    from orchestrator.incident.model import Blast, Proof, Target
     from orchestrator.incident.preflight import Problem
 
 _SHORT = 12
@@ -78,12 +78,12 @@ def preview(
     incident: str,
     cluster: str,
     targets: Sequence[Target],
+    scope: Scope,
     problems: Sequence[Problem],
     *,
     counted: bool,
 ) -> Preview:
     """Everything that can be told without changing anything."""
-    scope = scope_of(ground, targets)
     found = blast(ground, scope) if counted else None
     sources = {one.source for one in (found.credentials if found else ())} | {one.title for one in scope.closes}
     owners = {source: owner for source in sources if (owner := ground.owner(source))}
@@ -94,7 +94,7 @@ def carry_out(
     ground: Ground, journal: Journal, agreed: Preview, held: Mapping[str, str], tell: Tell, clock: Callable[[], float]
 ) -> Outcome:
     """Shut, count, revoke, look again, prove: each step in the journal before it is taken."""
-    started, scope = clock(), agreed.scope
+    started, scope = clock(), agreed.scope + Scope(singles=tuple(evidence.known(journal)))
     shut = [one.title for one in close.shut(ground, journal, scope.closes)]
     found = blast(ground, scope)
     evidence.keep(journal, found, agreed.owners)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import identity, origins
 from orchestrator.incident.ground import LOOKUP
-from orchestrator.incident.model import Rule, Scope
+from orchestrator.incident.model import Gone, Rule, Scope
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Resolver = Callable[["Ground", str], Scope]
 def accessor(ground: Ground, value: str) -> Scope:
     facts = _lookup(ground, value)
     if facts is None:
-        raise StrongroomError(f"accessor {value}: no token lives that has it; it expired, or was revoked already")
+        raise Gone(f"accessor {value}: no token lives that has it; it expired, or was revoked already")
     if ground.is_me(facts):
         raise Refused(f"accessor {value} is your own token's: take another token to revoke it with")
     return Scope(singles=(ground.token(value, f"accessor {value}", facts),))
@@ -53,7 +54,7 @@ def role(ground: Ground, value: str) -> Scope:
 def _origin(ground: Ground, one: origins.Origin) -> Scope:
     close = one.close(ground.namespace)
     return Scope(
-        closes=(close,) if close else (),
+        closes=(*([close] if close else []), *one.soft(ground.namespace)),
         rules=tuple(one.rules(ground.namespace)),
         listers=tuple(one.listers(ground)),
         notes=tuple(one.notes(ground)),
@@ -89,6 +90,19 @@ def secret_id_accessor(ground: Ground, value: str) -> Scope:
     return origins.by_accessor(ground, value)
 
 
+def everything(ground: Ground, value: str) -> Scope:
+    """All that the namespace gave out, but for the caller; the environment's name says that it is meant."""
+    name = ground.environment.name if ground.environment else ""
+    if value != name:
+        raise Refused(f"--everything {value}: type the environment's name to cut everything in it: {name}")
+    mounts = [f"{'auth/' if family == 'auth' else ''}{path}" for family, path in ground.mounts]
+    found = reduce(add, (mount(ground, path) for path in mounts), Scope())
+    mine = _my_way(ground, found)
+    closes = tuple(one for one in found.closes if one.title not in mine)
+    notes = tuple(f"{one} stays open: it is the way by which you came" for one in sorted(mine))
+    return replace(found, closes=closes, notes=(*found.notes, *notes))
+
+
 SORTS: Mapping[str, Resolver] = {
     "accessor": accessor,
     "token": accessor,
@@ -100,28 +114,52 @@ SORTS: Mapping[str, Resolver] = {
     "mount": mount,
     "lease-prefix": lease_prefix,
     "secret-id-accessor": secret_id_accessor,
+    "everything": everything,
 }
 
 
-def scope(ground: Ground, targets: Sequence[Target]) -> Scope:
-    """All that hangs on the targets; everything that is wrong with them is told at once."""
-    found, failures = Scope(), []
+def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> Scope:
+    """All that hangs on the targets; everything that is wrong with them is told at once.
+
+    `again`, in an incident that is resumed, what is gone meanwhile is no mistake.
+    """
+    found = Scope()
+    failures: list[StrongroomError] = []
     for target in targets:
         try:
             found += SORTS[target.sort](ground.inside(target.namespace), target.value)
+        except Gone as error:
+            if again:
+                found += Scope(notes=(str(error),))
+            else:
+                failures.append(error)
         except StrongroomError as error:
             failures.append(error)
     if failures:
-        worst = max(failures, key=lambda error: error.code)
-        raise type(worst)("\n".join(str(error) for error in failures)) if len(failures) > 1 else worst
+        together = StrongroomError("\n".join(str(error) for error in failures))
+        together.code = max(error.code for error in failures)
+        raise failures[0] if len(failures) == 1 else together
     return _without_my_way(ground, found)
 
 
 def _without_my_way(ground: Ground, found: Scope) -> Scope:
     """The way by which the caller came in stays open: shut, nobody could come back to finish."""
-    mine = {rule.source for rule in found.rules if rule.matches(ground.me) and rule.namespace == ground.namespace}
+    mine = _my_way(ground, found)
     blocked = [close for close in found.closes if close.title in mine]
     if blocked:
-        names = ", ".join(close.title for close in blocked)
+        names = ", ".join(dict.fromkeys(close.title for close in blocked))
         raise Refused(f"your own token came by {names}: come in by another way to cut that one")
     return found
+
+
+def _my_way(ground: Ground, found: Scope) -> set[str]:
+    """The sources by which our own token came."""
+    return {rule.source for rule in found.rules if rule.namespace == ground.home and rule.matches(ground.me)}
+
+
+def closing(found: Scope, how: str) -> Scope:
+    """The scope with only the closes of one way: "hard" shuts, "soft" holds back, "none" leaves all open."""
+    closes = tuple(one for one in found.closes if how != "none" and one.soft == (how == "soft"))
+    open_ = {one.title for one in found.closes} - {one.title for one in closes}
+    notes = tuple(f"{title} stays open: it may give out more" for title in sorted(open_))
+    return replace(found, closes=closes, notes=(*found.notes, *notes))

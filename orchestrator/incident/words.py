@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,10 +13,14 @@ from rich.table import Table
 from orchestrator.report import err, out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.documents import Json
     from orchestrator.incident.model import Blast
     from orchestrator.incident.run import Outcome, Preview
 
+_REVOKED_A_SECOND = 400
+_OFTEN = 0.1
 _STATES = {True: ("dead", "green"), False: ("ALIVE", "red"), None: ("unproven", "yellow")}
 
 
@@ -44,9 +49,15 @@ def _show_blast(found: Blast, preview: Preview) -> None:
         table.add_row(source, what, str(count), preview.owners.get(source, "nobody declared it"))
     if found.credentials:
         out().print(table)
-    out().print(f"{len(found)} to cut; {found.tokens} tokens were looked at with {found.requests} requests")
+    looked = f"{found.tokens} tokens were looked at with {found.requests} requests in {found.seconds:.1f} s"
+    out().print(f"{len(found)} to cut; {looked}; cutting takes about {_expected(found):.0f} s")
     for one in found.spared:
         out().print(f"  = spared {one}")
+
+
+def _expected(found: Blast) -> float:
+    """Seconds till all is proven dead: each is revoked (a write to disk), and all is looked at twice again."""
+    return 1 + len(found) / _REVOKED_A_SECOND + 2 * found.seconds
 
 
 def preview_document(preview: Preview) -> dict[str, Json]:
@@ -115,13 +126,18 @@ class Progress:
     """One line on a terminal: how many, how fast, how long still."""
 
     terminal: bool = field(default_factory=sys.stderr.isatty)
-    shown: int = -1
+    clock: Callable[[], float] = time.monotonic
+    began: float = 0.0
+    shown: float = 0.0
 
     def __call__(self, word: str, done: int, total: int) -> None:
-        percent = 100 * done // max(total, 1)
-        if self.terminal and percent != self.shown:
-            self.shown = percent
-            sys.stderr.write(f"\r\x1b[K{word} {done}/{total}")
+        now = self.clock()
+        self.began = now if done <= 1 else self.began
+        if self.terminal and (now - self.shown > _OFTEN or done == total):
+            self.shown = now
+            rate = done / max(now - self.began, 0.001)
+            left = (total - done) / rate if done else 0
+            sys.stderr.write(f"\r\x1b[K{word} {done}/{total}, {rate:.0f} a second, {left:.0f} s to go")
             sys.stderr.flush()
 
     def clear(self) -> None:

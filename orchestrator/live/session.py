@@ -51,6 +51,10 @@ class Session:
     def namespace(self) -> str:
         return self.server.namespace
 
+    def __str__(self) -> str:
+        inside = f", namespace {self.namespace}" if self.namespace else ""
+        return f"{self.product} {self.version} at {self.address}{inside}"
+
     def environ(self) -> dict[str, str]:
         """The variables by which Terraform opens the same session."""
         found = {
@@ -175,6 +179,8 @@ def _product(server: Server, status: Mapping[str, Json]) -> str:
 
 
 def _differences(cluster: Cluster, address: str, product: str, version: str) -> tuple[str, ...]:
+    if not cluster.server:  # nobody declared what to expect
+        return ()
     if product.lower() != cluster.server:
         raise StrongroomError(
             f"{address} is {product} {version}, but cluster {cluster.name} declares {cluster.server}; "

@@ -21,13 +21,13 @@ CAPABILITIES = (
     "scan",  # OpenBao
     *("subscribe", "recover"),  # Vault
 )
-_LEGACY = {
+LEGACY = {
     "deny": ("deny",),
     "read": ("read", "list"),
     "write": ("create", "read", "update", "delete", "list"),
     "sudo": ("create", "read", "update", "delete", "list", "sudo"),
 }
-_SETTINGS = {
+SETTINGS = {
     "allowed_parameters",
     "capabilities",
     "comment",
@@ -71,13 +71,13 @@ def parse(text: str, file: str) -> Policy:
     problems = list(_check(found, file))
     if problems:
         raise ConfigInvalid(problems)
-    return Policy(tuple(_rule(item) for item in found if item.keys[0] == "path"))
+    return Policy(tuple(rule(item) for item in found if item.keys[0] == "path"))
 
 
-def _rule(item: Item) -> Rule:
+def rule(item: Item) -> Rule:
     settings = {one.keys[0]: one.value.plain() for one in item.value.content}
     capabilities = settings.pop("capabilities", [])
-    legacy = _LEGACY.get(settings.pop("policy", ""), ())
+    legacy = LEGACY.get(settings.pop("policy", ""), ())
     return Rule(_path(item), tuple(dict.fromkeys((*capabilities, *legacy))), item.where, settings)
 
 
@@ -89,7 +89,7 @@ def _path(item: Item) -> str:
 def _check(found: tuple[Item, ...], file: str) -> Iterator[Problem]:
     stanzas: dict[str, Item] = {}
     for item in found:
-        if not _is_stanza(item):
+        if not is_stanza(item):
             yield from _check_other(item)
             continue
         path = _path(item)
@@ -101,7 +101,7 @@ def _check(found: tuple[Item, ...], file: str) -> Iterator[Problem]:
         yield Problem(file, 1, 1, f"the policy is empty; {_EXAMPLE}")
 
 
-def _is_stanza(item: Item) -> bool:
+def is_stanza(item: Item) -> bool:
     return (
         item.keys[0] == "path" and len(item.keys) == len(("path", "its name")) and isinstance(item.value.content, tuple)
     )
@@ -127,15 +127,15 @@ def _check_stanza(path: str, item: Item) -> Iterator[Problem]:
     seen: set[str] = set()
     for one in item.value.content:
         key = one.keys[0]
-        if key not in _SETTINGS:
-            yield _wrong(one.where, path, f"unknown setting {key!r}; {meant(key, _SETTINGS)}")
+        if key not in SETTINGS:
+            yield _wrong(one.where, path, f"unknown setting {key!r}; {meant(key, SETTINGS)}")
         if key in seen:
             yield _wrong(one.where, path, f"{key} stands twice; take one out")
         seen.add(key)
         if key == "capabilities":
             yield from _check_capabilities(path, one.value)
-        if key == "policy" and str(one.value.plain()) not in _LEGACY:
-            yield _wrong(one.value.where, path, f"policy is one of {', '.join(_LEGACY)}; better write capabilities")
+        if key == "policy" and str(one.value.plain()) not in LEGACY:
+            yield _wrong(one.value.where, path, f"policy is one of {', '.join(LEGACY)}; better write capabilities")
     if not seen & {"capabilities", "policy"}:
         yield _wrong(item.where, path, 'no capabilities; write capabilities = ["read"]')
 

@@ -6,6 +6,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import requests
+
 from orchestrator.commands import incident
 from orchestrator.commands.incident import Asked
 from orchestrator.incident.run import Outcome, Preview
@@ -70,15 +72,37 @@ class Scene:
         except Denied:
             return False
 
-    def revoke(self, *targets: tuple[str, str], agree: Callable[[Preview], None] | None = None, **asked: Any) -> Any:  # noqa: ANN401 - an Outcome, or a Preview of a dry run
+    def status(self, path: str, body: Mapping[str, Any]) -> int:
+        """What the server answers at once to nobody's request."""
+        target = f"{self.server.address}/v1/{path}"
+        return requests.post(target, json=body, headers={"X-Vault-Namespace": self.namespace}, timeout=30).status_code
+
+    def undo(self) -> list[str]:
+        return incident.undo_close(self.root, NAME, self.environ, "INC-7")
+
+    def revoke(
+        self,
+        *targets: tuple[str, str],
+        agree: Callable[[Preview], None] | None = None,
+        token: str = "",
+        **asked: Any,  # noqa: ANN401 - any flag
+    ) -> Any:  # noqa: ANN401 - an Outcome, or a Preview of a dry run
         """The command, with yes said to whatever it shows."""
         wanted = Asked("INC-7", targets, agree=agree or (lambda _: None), **asked)
-        return incident.revoke(self.root, NAME, self.environ, wanted, self.shown.append, lambda *_: None)
+        environ = {**self.environ, **({"VAULT_TOKEN": token} if token else {})}
+        return incident.revoke(self.root, NAME, environ, wanted, self.shown.append, lambda *_: None)
 
     def cut(self, *targets: tuple[str, str], **asked: Any) -> Outcome:  # noqa: ANN401 - any flag
         found = self.revoke(*targets, **asked)
         assert isinstance(found, Outcome)
         return found
+
+    def resume(self) -> Outcome:
+        return incident.resume(self.root, self.environ, "INC-7", self.shown.append, lambda *_: None)
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "incidents/INC-7"
 
     def look(self, *targets: tuple[str, str], **asked: Any) -> Preview:  # noqa: ANN401 - any flag
         found = self.revoke(*targets, dry_run=True, **asked)

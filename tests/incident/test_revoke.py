@@ -74,3 +74,67 @@ def test_all_that_is_wrong_with_the_targets_is_told_at_once(scene: Scene) -> Non
         f"role auth/approle/paymets: there is none in namespace {scene.namespace}; those on approle are: payments",
         "policy none: there is none; the policies are: default",
     ]
+
+
+def test_held_back_softly_one_login_an_hour_gets_through(scene: Scene) -> None:
+    scene.approle("payments", "orders")
+    leaked = scene.login("payments")["client_token"]
+    before = scene.server.read("auth/approle/role/payments")
+
+    outcome = scene.cut(("role", "auth/approle/payments"), close="soft")
+    logins = [attempt(scene, "payments") for _ in range(3)]
+
+    assert (outcome.code, scene.lives(leaked)) == (0, False)
+    assert logins[1:] == [False, False]
+    assert [attempt(scene, "orders") for _ in range(3)] == [True] * 3
+    assert scene.server.read("auth/approle/role/payments") == before
+
+    assert scene.undo() == ["auth/approle/roles/payments"]
+    assert attempt(scene, "payments")
+
+
+def attempt(scene: Scene, role: str) -> bool:
+    body = scene.secret_id(role)
+    return scene.status("auth/approle/login", body) == 200
+
+
+def test_everything_is_cut_but_the_caller(scene: Scene) -> None:
+    scene.approle("payments", "orders")
+    tokens = [scene.login(role)["client_token"] for role in ("payments", "orders")]
+
+    with pytest.raises(Refused, match="type the environment's name to cut everything in it: leak"):
+        scene.look(("everything", "prod"))
+    outcome = scene.cut(("everything", "leak"))
+
+    assert outcome.code == 0
+    assert [scene.lives(token) for token in tokens] == [False, False]
+    assert sorted(outcome.shut) == ["auth/approle/roles/orders", "auth/approle/roles/payments"]
+    assert scene.server.list("auth/approle/role") == ("orders", "payments")
+
+
+def test_the_caller_cannot_cut_the_way_by_which_it_came(scene: Scene) -> None:
+    scene.approle("admin", token_policies=["admin"])
+    scene.server.write(
+        "sys/policies/acl/admin",
+        {"policy": 'path "*" { capabilities = ["sudo", "read", "list", "update", "create", "delete"] }'},
+    )
+    mine = scene.login("admin")["client_token"]
+    other = scene.login("admin")["client_token"]
+
+    with pytest.raises(Refused, match="your own token came by auth/approle/roles/admin: come in by another way"):
+        scene.look(("role", "auth/approle/admin"), token=mine)
+    outcome = scene.cut(("policy", "admin"), token=mine, close="none")
+
+    assert (scene.lives(mine), scene.lives(other)) == (True, False)
+    assert outcome.code == 0
+
+
+def test_a_broken_configuration_does_not_stop_it(scene: Scene) -> None:
+    scene.approle("payments")
+    token = scene.login("payments")["client_token"]
+    (scene.root / "vault-config/environments/leak.yaml").write_text("environment: [")
+
+    outcome = scene.cut(("role", "auth/approle/payments"), namespace=scene.namespace)
+
+    assert (outcome.code, scene.lives(token)) == (0, False)
+    assert "the configuration is not valid, so owners are not known" in str(scene.shown[-1].problems)
