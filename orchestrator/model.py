@@ -347,6 +347,7 @@ class Kind:
     absent: Mapping[str, str] = field(default_factory=dict)
     root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`
+    account: str = ""  # what tells whose an account in a system behind a mount is, by its name: `module:function`
 
     @property
     def type(self) -> str:

@@ -43,6 +43,7 @@ DATABASE = Kind(
     name="database",
     family="secrets",
     canary="orchestrator.live.canaries.database:trials",
+    account="orchestrator.incident.proofs.database:account",
     summary="Accounts made, rotated and dropped by the server.",
     mount=SECRETS_MOUNT,
     objects=(

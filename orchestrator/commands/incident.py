@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
@@ -18,6 +19,7 @@ from orchestrator.incident.scope import closing
 from orchestrator.incident.scope import scope as scope_of
 from orchestrator.live import bulk
 from orchestrator.live.place import variable
+from orchestrator.live.secrets import resolve
 from orchestrator.local import files
 
 if TYPE_CHECKING:
@@ -52,10 +54,11 @@ class Asked:
 def _ground(root: Path, name: str, environ: Mapping[str, str], rate: float) -> Iterator[tuple[Session, Ground]]:
     """What the incident stands on; a mistake in the YAML does not stop a revocation, it only hides the owners."""
     with ExitStack() as stack:
-        environment, wrong = None, ""
+        environment, wrong, more = None, "", {}
         try:
             context = stack.enter_context(opened(root, name, environ))
             session, environment = context.session, context.environment
+            more["secret"] = partial(resolve, environ=context.environ, root=root, server=session.server)
         except ConfigInvalid as error:
             if not variable(environ, "ADDR"):
                 raise
@@ -63,7 +66,7 @@ def _ground(root: Path, name: str, environ: Mapping[str, str], rate: float) -> I
             wrong = f"the configuration is not valid, so owners are not known: {error.problems[0]}"
         me = session.server.read("auth/token/lookup-self") or {}
         titles = frozenset(one.title for one in environment.declarations) if environment else frozenset()
-        yield session, Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong)
+        yield session, Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong, **more)
 
 
 def revoke(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.documents import Json
+    from orchestrator.incident.journal import Line
     from orchestrator.incident.model import Blast
 
 FOLDER = "incidents"
@@ -58,9 +59,14 @@ def known(journal: Journal) -> list[Credential]:
     """Every credential that was ever found in this incident, once."""
     found: dict[tuple[str, str, str], Credential] = {}
     for line in journal.of("found"):
-        path = journal.path.parent / line.data["file"]
-        text = path.read_text(encoding="utf-8")
-        if hashlib.sha256(text.encode()).hexdigest() != line.data["sha256"]:
-            raise Tampered(f"{path}: this file was changed after it was written")
-        found |= {one.key: one for one in map(Credential.of, json.loads(text))}
+        found |= {one.key: one for one in map(Credential.of, loaded(journal, line))}
     return list(found.values())
+
+
+def loaded(journal: Journal, line: Line) -> Json:
+    """What stands in the file of a line, if it is still what was written."""
+    path = journal.path.parent / line.data["file"]
+    text = path.read_text(encoding="utf-8")
+    if hashlib.sha256(text.encode()).hexdigest() != line.data["sha256"]:
+        raise Tampered(f"{path}: this file was changed after it was written")
+    return json.loads(text)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import FAMILIES
+from orchestrator.errors import StrongroomError
 from orchestrator.incident.model import Credential, Look
 from orchestrator.live.bulk import Ask, Line
 from orchestrator.live.server import Denied, Rejected
 from orchestrator.live.standing import standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from orchestrator.declared import Environment
     from orchestrator.documents import Json, Spec
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 REVOKE, LOOKUP = "auth/token/revoke-accessor", "auth/token/lookup-accessor"
 NO_SUCH_TOKEN = ("invalid accessor", "No token found")
+
+
+def _unknown(reference: str) -> str:
+    raise StrongroomError(f"{reference} cannot be looked up without a configuration")
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Ground:
     environment: Environment | None = None
     titles: frozenset[str] = field(default_factory=frozenset)  # what the YAML declares
     wrong: str = ""  # why there is no environment
+    secret: Callable[[str], str] = field(default=_unknown, repr=False)  # what a reference of the YAML leads to
 
     @property
     def namespace(self) -> str:

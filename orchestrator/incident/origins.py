@@ -11,7 +11,7 @@ from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
 from orchestrator.documents import get
 from orchestrator.incident.ground import kind_of, made
-from orchestrator.incident.model import Close, Credential, Gone, Lister, Rule, Scope
+from orchestrator.incident.model import Accounts, Close, Credential, Gone, Lister, Rule, Scope, Turn
 from orchestrator.live.bulk import send
 from orchestrator.shapes import duration
 
@@ -93,8 +93,25 @@ class Origin:
             if one.list
         ]
 
+    def accounts(self, namespace: str) -> Iterator[Accounts]:
+        """What it made in a system that can be asked."""
+        if self.object.witness:
+            yield Accounts(self.object.witness, self.object.key, self.title, namespace, self.mount, self.name)
+
+    def turns(self, ground: Ground) -> Iterator[Turn]:
+        """How what leaked of it is replaced."""
+        renew = self.object.renew
+        if renew:
+            ask, (path, key) = ground.ask(renew.write, self.filled), renew.stamp
+            stamp = (self.filled(path), key)
+            yield Turn(
+                self.title, ground.namespace, renew.what, ask, renew.ends, renew.wrapped, stamp, stops=renew.stops
+            )
+
     def notes(self, ground: Ground) -> Iterator[str]:
-        """What of it cannot be cut one by one."""
+        """What of it cannot be cut one by one, and what must be known before."""
+        if self.object.renew and self.object.renew.warns:
+            yield f"{self.title}: {self.object.renew.warns}"
         settings = ground.server.read(self.path) or {}
         if str(settings.get("token_type", "")).endswith("batch"):
             longest = settings.get("token_max_ttl") or settings.get("token_ttl")
@@ -109,7 +126,7 @@ def mounted(ground: Ground, value: str) -> tuple[str, str]:
     """The family and the path of the mount that a person names, with or without the family in front."""
     found = _mount(ground, value.strip("/"))
     if found is None or found[2]:
-        raise Gone(f"mount {value}: there is none{_where(ground)}; the mounts are: {_mounts(ground)}")
+        raise Gone(f"mount {value}: there is none{where(ground)}; the mounts are: {_mounts(ground)}")
     return found[0], found[1]
 
 
@@ -130,33 +147,50 @@ def _mounts(ground: Ground) -> str:
     return ", ".join(f"{'auth/' if family == 'auth' else ''}{path}" for family, path in sorted(ground.mounts))
 
 
-def _where(ground: Ground) -> str:
+def where(ground: Ground) -> str:
     return f" in namespace {ground.namespace}" if ground.namespace else ""
 
 
-def _giving(kind: Kind) -> Iterator[Object]:
-    return (one for one in kind.objects if one.gives)
+def _giving(kind: Kind, *, alone: bool = False) -> Iterator[Object]:
+    """The objects of which something can leak; `alone`, also those that are cut only where they are named."""
+    for one in kind.objects:
+        if one.gives or (one.renew and one.renew.ends and (alone or not one.renew.alone)):
+            yield one
 
 
 def named(ground: Ground, value: str) -> list[Origin]:
     """The live objects of that name: `auth/approle/payments`, `database/roles/orders-read`, `tokens/ci`."""
     said = value.strip("/")
-    found = [one for one in _candidates(ground, said) if ground.server.read(one.path) is not None]
+    found = [one for one in _candidates(ground, said) if _is_there(ground, one)]
     if not found:
-        raise Gone(f"role {value}: there is none{_where(ground)}; {_known(ground, said)}")
+        raise Gone(f"role {value}: there is none{where(ground)}; {_known(ground, said)}")
     return found
+
+
+def _is_there(ground: Ground, one: Origin) -> bool:
+    """Whether it lives, and is of its sort where several stand at one path."""
+    live = ground.server.read(one.path)
+    constants = one.object.parts[0].resource.constants
+    return live is not None and all(live.get(name, value) == value for name, value in constants.items())
 
 
 def _candidates(ground: Ground, said: str) -> Iterator[Origin]:
     place = _mount(ground, said)
     if place and (kind := kind_of(ground, place[0], place[1])):
-        for one in _giving(kind):
-            name = place[2].removeprefix(f"{one.key}/").removeprefix("role/")
-            if name:
+        for one in _giving(kind, alone=True):
+            if name := _name(one, place[2]):
                 yield Origin(kind, one, place[1], name.lower() if one.lower else name)
     first, _, rest = said.partition("/")
     for one in _giving(SYSTEM[first]) if first in SYSTEM else ():
         yield Origin(SYSTEM[first], one, "", rest.removeprefix(f"{one.key}/"))
+
+
+def _name(one: Object, said: str) -> str:
+    """Its name in `orders`, `roles/orders` and the API's `static-roles/orders`; one that is cut alone needs the long."""
+    for prefix in (one.key, one.list.rpartition("/")[2], "role"):
+        if said.startswith(f"{prefix}/"):
+            return said.removeprefix(f"{prefix}/")
+    return "" if one.renew and one.renew.alone else said
 
 
 def _known(ground: Ground, said: str) -> str:
@@ -181,15 +215,30 @@ def on(ground: Ground, family: str, mount: str) -> list[Origin]:
     ]
 
 
+def leasing(ground: Ground, path: str) -> list[Origin]:
+    """The live objects whose leases stand at a path, or below it."""
+    place = _mount(ground, path)
+    return [
+        one
+        for one in (on(ground, place[0], place[1]) if place else ())
+        if any(lister.path.removeprefix(_LEASES).startswith(f"{path}/") for lister in one.listers(ground))
+    ]
+
+
 def leases_below(ground: Ground, path: str) -> Iterator[Lister]:
     """A lister for each folder of leases below a path; a folder that is empty lists nothing."""
-    where = f"sys/leases/lookup/{path}"
+    known = {lister.path: lister for one in leasing(ground, path) for lister in one.listers(ground)}
+    yield from (known.get(lister.path, lister) for lister in _leases_below(ground, path))
+
+
+def _leases_below(ground: Ground, path: str) -> Iterator[Lister]:
+    where = f"{_LEASES}{path}"
     keys = ground.server.list(where)
     if any(not key.endswith("/") for key in keys) or not keys:
         yield Lister(f"{where}/", ground.namespace, partial(made, ground, leases(path), path, str.format))
     for key in keys:
         if key.endswith("/"):
-            yield from leases_below(ground, f"{path}/{key.rstrip('/')}")
+            yield from _leases_below(ground, f"{path}/{key.rstrip('/')}")
 
 
 def by_accessor(ground: Ground, value: str) -> Scope:
@@ -207,14 +256,14 @@ def by_accessor(ground: Ground, value: str) -> Scope:
         if reply.status == _FOUND:
             one, single = owners[id(ask)]
             return _given(ground, one, single, reply.content.get("data") or {})
-    raise Gone(f"SecretID accessor {value}: no role{_where(ground)} knows it; it expired, or is destroyed")
+    raise Gone(f"SecretID accessor {value}: no role{where(ground)} knows it; it expired, or is destroyed")
 
 
 def _given(ground: Ground, one: Origin, single: Credential, facts: Spec) -> Scope:
     since = str(facts.get("creation_time", ""))
     rules = tuple(Rule(rule.source, rule.namespace, _since(rule, since)) for rule in one.rules(ground.namespace))
     note = f"{one.title}: the server does not tell which SecretID a token came by: all since {since} are cut"
-    return Scope(rules=rules, singles=(single,), notes=(note,))
+    return Scope(rules=rules, singles=(single,), turns=tuple(one.turns(ground)), notes=(note,))
 
 
 def _since(rule: Rule, since: str) -> Callable[[Spec], bool]:
