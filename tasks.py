@@ -69,15 +69,17 @@ def plan(_: Context, environment: str = "dev", out: str = "", format: str = "tex
         "plan": "apply exactly this saved plan",
         "yes": "do not ask",
         "destroy": "an object that may be destroyed or replaced, as the plan names it, or `all`; repeatable",
+        "reopen": "an object that an incident shut and that may be opened again, or `all`; repeatable",
         "many": "go on when more than a fifth of the objects would change",
         "verify": "prove afterwards that what is declared works (--no-verify leaves it out)",
         "format": FORMAT,
     },
-    iterable=["destroy"],
+    iterable=["destroy", "reopen"],
 )
 def apply(
     _: Context,
     destroy: list[str],
+    reopen: list[str],
     environment: str = "dev",
     plan: str = "",
     yes: bool = False,
@@ -101,7 +103,7 @@ def apply(
             if not yes:
                 ask("Apply this?")
 
-        asked = commands.Asked(destroy, many, verify, Path(plan) if plan else None, agree)
+        asked = commands.Asked(destroy, reopen, many, verify, Path(plan) if plan else None, agree)
         applied = commands.apply(ROOT, environment, os.environ, live, show, asked)
         live.clear()
         report.as_json(report.apply_document(applied)) if format == "json" else report.show_apply(applied)
@@ -172,6 +174,7 @@ NAMED = {
     "entity": "an entity, by name or id",
     "group": "a group, by name or id",
     "policy": "a policy: everyone who has it",
+    "path": "a path, such as apps/payments/db: everyone who could read it",
     "mount": "all that a mount gave out",
     "lease-prefix": "all leases below a path",
     "secret-id-accessor": "a SecretID's accessor",
@@ -181,7 +184,7 @@ NAMED = {
 
 
 @task(
-    iterable=["token", *(name.replace("-", "_") for name in NAMED)],
+    iterable=["token", "finding", *(name.replace("-", "_") for name in NAMED)],
     help={
         "incident": "its name: the evidence is kept in incidents/NAME",
         "environment": ENVIRONMENT,
@@ -190,6 +193,7 @@ NAMED = {
         "dry-run": "show what hangs on it, and end",
         "yes": "the digest that --dry-run showed: go on without asking",
         "max-rate": "requests a second at most, for a server under attack",
+        "finding": "what a secret scanner wrote: SARIF, or the JSON of gitleaks, trufflehog, Kingfisher",
         "token": "a leaked token: `-` for stdin, `file:PATH`, or `prompt`",
         "format": FORMAT,
         **NAMED,
@@ -206,11 +210,13 @@ def revoke(
     max_rate: float = 0.0,
     format: str = "text",
     token: list[str] | None = None,
+    finding: list[str] | None = None,
     accessor: list[str] | None = None,
     role: list[str] | None = None,
     entity: list[str] | None = None,
     group: list[str] | None = None,
     policy: list[str] | None = None,
+    path: list[str] | None = None,
     mount: list[str] | None = None,
     lease_prefix: list[str] | None = None,
     secret_id_accessor: list[str] | None = None,
@@ -230,6 +236,7 @@ def revoke(
             incident,
             [(sort.replace("_", "-"), value) for sort, values in named.items() for value in values or ()],
             given.tokens(token or ()),
+            [Path(file) for file in finding or ()],
             namespace or None,
             close,
             dry_run,

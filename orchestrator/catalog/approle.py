@@ -19,6 +19,7 @@ _SECRET_ID = Gives(
     "SecretID",
     list=f"{_MADE}/",
     end=Write(f"{_MADE}-accessor/destroy", data={"secret_id_accessor": "{id}"}),
+    by_value=Write(f"{_MADE}/lookup", keys=("secret_id_accessor",), data={"secret_id": "{id}"}),
     look=Write(f"{_MADE}-accessor/lookup", data={"secret_id_accessor": "{id}"}),
     gone=("failed to find accessor entry",),
 )

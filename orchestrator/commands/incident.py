@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import close, evidence, run
+from orchestrator.incident import close, evidence, leaked, run
 from orchestrator.incident.ground import Ground
 from orchestrator.incident.journal import FILE, Journal
-from orchestrator.incident.model import Target
+from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
 from orchestrator.incident.scope import closing
 from orchestrator.incident.scope import scope as scope_of
@@ -42,6 +42,7 @@ class Asked:
     incident: str
     targets: Sequence[tuple[str, str]] = ()  # (sort, value), none of them a secret
     tokens: Sequence[str] = field(default=(), repr=False)  # leaked tokens
+    findings: Sequence[Path] = ()  # what a secret scanner wrote
     namespace: str | None = None
     close: str = "hard"  # or "soft", or "none"
     dry_run: bool = False
@@ -77,15 +78,16 @@ def revoke(
     if asked.close not in WAYS:
         raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
     with _ground(root, name, environ, asked.rate) as (session, ground):
-        targets, held = _targets(ground, asked)
-        found = _preview(session, ground, asked.incident, targets, asked.close, counted=not asked.yes)
+        named = _targets(ground, asked)
+        found = _preview(session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes)
+        found = replace(found, scope=found.scope + Scope(notes=named.notes))
         show(found)
         if asked.dry_run:
             return found
         _check(found, asked)
         with _journal(files.private_folder(folder)) as journal:
             journal.write("agreed", **_agreed(session, name, found, asked))
-            return run.carry_out(ground, journal, found, held, tell, time.monotonic)
+            return run.carry_out(ground, journal, found, named.held, tell, time.monotonic)
 
 
 def resume(
@@ -118,7 +120,7 @@ def _preview(
     counted: bool,
     again: bool = False,
 ) -> Preview:
-    scope = closing(scope_of(ground, targets, again=again), how)
+    scope = closing(ground, scope_of(ground, targets, again=again), how)
     wrong = list(problems(ground, scope))
     return run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted)
 
@@ -174,18 +176,16 @@ def _check(found: Preview, asked: Asked) -> None:
         asked.agree(found)
 
 
-def _targets(ground: Ground, asked: Asked) -> tuple[list[Target], dict[str, str]]:
+def _targets(ground: Ground, asked: Asked) -> leaked.Named:
     """What leaked, each with its namespace; leaked tokens become their accessors, by which they are held."""
     namespace = ground.namespace if asked.namespace is None else asked.namespace
-    targets = [Target(sort, value, namespace) for sort, value in asked.targets]
-    held: dict[str, str] = {}
-    for token in asked.tokens:
-        facts = ground.inside(namespace).server.write("auth/token/lookup", {"token": token})
-        held[str(facts["accessor"])] = token
-        targets.append(Target("token", str(facts["accessor"]), namespace))
-    if not targets:
-        raise StrongroomError("nothing is named as leaked: say --role, --accessor, --token or another of --help")
-    return targets, held
+    inside = ground.inside(namespace)
+    said = leaked.Named(tuple(Target(sort, value, namespace) for sort, value in asked.targets))
+    found = said + leaked.tokens(inside, asked.tokens) + leaked.findings(inside, asked.findings)
+    if not found.targets:
+        names = "nothing is named as leaked: say --role, --accessor, --token or another of --help"
+        raise StrongroomError("\n".join(found.notes) or names)
+    return found
 
 
 def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str) -> list[str]:

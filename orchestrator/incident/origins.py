@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from orchestrator.documents import Spec
     from orchestrator.incident.ground import Ground
-    from orchestrator.model import Gives, Kind, Object
+    from orchestrator.model import Gives, Kind, Object, Write
 
 _MOUNTED = ("auth", "secrets")
 _FOUND = 200
+_SECONDS = len("2026-01-31T12:00:00")
 _LEASES = "sys/leases/lookup/"
 _HARDLY = {"rate": 0.0001, "interval": 3600}
 
@@ -259,6 +260,24 @@ def by_accessor(ground: Ground, value: str) -> Scope:
     raise Gone(f"SecretID accessor {value}: no role{where(ground)} knows it; it expired, or is destroyed")
 
 
+def by_value(ground: Ground, value: str) -> str | None:
+    """The id of the credential that has a value, by asking every object that could have given it."""
+    for family, mount in ground.mounts:
+        for one in on(ground, family, mount) if family == "auth" else ():
+            for gives in one.object.gives:
+                if gives.by_value and (found := _asked(ground, one, gives.by_value, value)):
+                    return found
+    return None
+
+
+def _asked(ground: Ground, one: Origin, write: Write, value: str) -> str | None:
+    ask = ground.ask(write, partial(one.filled, id=value))
+    for _, reply in send(ground.line, [ask]):
+        if reply.status == _FOUND:
+            return str((reply.content.get("data") or {})[write.keys[0]])
+    return None
+
+
 def _given(ground: Ground, one: Origin, single: Credential, facts: Spec) -> Scope:
     since = str(facts.get("creation_time", ""))
     rules = tuple(Rule(rule.source, rule.namespace, _since(rule, since)) for rule in one.rules(ground.namespace))
@@ -267,4 +286,5 @@ def _given(ground: Ground, one: Origin, single: Credential, facts: Spec) -> Scop
 
 
 def _since(rule: Rule, since: str) -> Callable[[Spec], bool]:
-    return lambda facts: rule.matches(facts) and str(facts.get("issue_time", "")) >= since
+    """By whole seconds: the fractions that a server tells are of different lengths."""
+    return lambda facts: rule.matches(facts) and str(facts.get("issue_time", ""))[:_SECONDS] >= since[:_SECONDS]

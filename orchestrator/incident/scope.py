@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import account, identity, origins
+from orchestrator.incident import account, identity, origins, reachers
 from orchestrator.incident.ground import LOOKUP
 from orchestrator.incident.model import Gone, Rule, Scope
 from orchestrator.live.server import Denied, Rejected
@@ -131,6 +131,7 @@ SORTS: Mapping[str, Resolver] = {
     "entity": identity.entity,
     "group": identity.group,
     "policy": identity.policy,
+    "path": reachers.path,
     "mount": mount,
     "lease-prefix": lease_prefix,
     "secret-id-accessor": secret_id_accessor,
@@ -160,7 +161,7 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> 
         together = StrongroomError("\n".join(str(error) for error in failures))
         together.code = max(error.code for error in failures)
         raise failures[0] if len(failures) == 1 else together
-    return _without_my_way(ground, found)
+    return found
 
 
 def _without_my_way(ground: Ground, found: Scope) -> Scope:
@@ -178,9 +179,9 @@ def _my_way(ground: Ground, found: Scope) -> set[str]:
     return {rule.source for rule in found.rules if rule.namespace == ground.home and rule.matches(ground.me)}
 
 
-def closing(found: Scope, how: str) -> Scope:
+def closing(ground: Ground, found: Scope, how: str) -> Scope:
     """The scope with only the closes of one way: "hard" shuts, "soft" holds back, "none" leaves all open."""
     closes = tuple(one for one in found.closes if how != "none" and one.soft == (how == "soft"))
     open_ = {one.title for one in found.closes} - {one.title for one in closes}
     notes = tuple(f"{title} stays open: it may give out more" for title in sorted(open_))
-    return replace(found, closes=closes, notes=(*found.notes, *notes))
+    return _without_my_way(ground, replace(found, closes=closes, notes=(*found.notes, *notes)))

@@ -65,6 +65,11 @@ class Scene:
         """A new token of the role: what the login answers."""
         return dict(self.server.as_token("").write(f"auth/{mount}/login", self.secret_id(role, mount)))
 
+    def token(self, *policies: str, **settings: Any) -> str:  # noqa: ANN401 - any setting
+        """A token that nobody logged in for."""
+        made = self.server.write("auth/token/create", {"policies": policies, "no_parent": True, **settings})
+        return str(made["client_token"])
+
     def lives(self, token: str) -> bool:
         """Whether the server takes a token."""
         try:

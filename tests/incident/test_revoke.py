@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -138,3 +139,25 @@ def test_a_broken_configuration_does_not_stop_it(scene: Scene) -> None:
 
     assert (outcome.code, scene.lives(token)) == (0, False)
     assert "the configuration is not valid, so owners are not known" in str(scene.shown[-1].problems)
+
+
+def test_what_a_scanner_found_is_cut_by_what_it_is(scene: Scene) -> None:
+    scene.approle("payments", "orders")
+    leaked = scene.login("payments")["client_token"]
+    secret_id = scene.secret_id("orders")["secret_id"]
+    after = scene.login("orders")["client_token"]
+    dead = scene.token("default")
+    scene.server.as_token(dead).write("auth/token/revoke-self", {})
+    report = scene.root / "gitleaks.json"
+    lines = [("a.env", f"VAULT_TOKEN={leaked}"), ("b.env", f"SECRET_ID={secret_id}"), ("c.env", f"TOKEN={dead}")]
+    found = [{"RuleID": "x", "File": file, "StartLine": 3, "Secret": text, "Match": text} for file, text in lines]
+    report.write_text(json.dumps(found))
+
+    outcome = scene.cut(findings=[report])
+
+    assert [scene.lives(token) for token in (leaked, after)] == [False, False]
+    assert len(scene.server.list("auth/approle/role/orders/secret-id")) == 1
+    assert any(note.startswith("token at c.env:3: the server does not know it") for note in outcome.notes)
+    assert all(value not in repr(outcome) for value in (leaked, secret_id, dead))
+    for file in scene.folder.iterdir():
+        assert all(value not in file.read_text() for value in (leaked, secret_id, dead))

@@ -1,0 +1,117 @@
+"""Leaked values themselves: each becomes the name by which the server knows it, and is held in memory alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING
+
+from orchestrator.incident.findings import read
+from orchestrator.incident.model import Gone, Target
+from orchestrator.incident.origins import by_value
+from orchestrator.live.server import Denied, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from orchestrator.documents import Json
+    from orchestrator.incident.findings import Finding
+    from orchestrator.incident.ground import Ground
+
+_NOT_OURS = "nothing here can revoke it: look there, and replace it by hand"
+
+
+@dataclass(frozen=True)
+class Named:
+    """What leaked values came to: targets, the leaked tokens by accessor, and what is left for a person."""
+
+    targets: tuple[Target, ...] = ()
+    held: Mapping[str, str] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __add__(self, other: Named) -> Named:
+        targets = dict.fromkeys((*self.targets, *other.targets))
+        return Named(tuple(targets), {**self.held, **other.held}, (*self.notes, *other.notes))
+
+
+def tokens(ground: Ground, values: Iterable[str]) -> Named:
+    """Leaked tokens; one that does not live is an error, as somebody asked for it to be cut."""
+    return reduce(add, (_token(ground, value, "the leaked token") for value in values), Named())
+
+
+def findings(ground: Ground, files: Iterable[Path]) -> Named:
+    """What scanners found; a value that is dead already is said to be so."""
+    found = (one for file in files for one in read(file))
+    return reduce(add, (_finding(ground, one) for one in found), Named())
+
+
+def _finding(ground: Ground, found: Finding) -> Named:
+    where = found.places[0] + (f" and {len(found.places) - 1} more" if len(found.places) > 1 else "")
+    try:
+        return _WAYS.get(found.sort, _other)(ground, found.value, f"{found.sort} at {where}")
+    except Gone as error:
+        return Named(notes=(str(error),))
+
+
+def _token(ground: Ground, value: str, what: str) -> Named:
+    facts = _facts(ground, value)
+    if facts is None:
+        raise Gone(f"{what}: the server does not know it: it expired, was revoked already, or is another server's")
+    if not facts.get("accessor"):
+        return Named(notes=(_batch(facts, what),))
+    accessor = str(facts["accessor"])
+    return Named((Target("token", accessor, ground.namespace),), {accessor: value})
+
+
+def _facts(ground: Ground, value: str) -> Mapping[str, Json] | None:
+    try:
+        return ground.server.write("auth/token/lookup", {"token": value})
+    except Denied as error:
+        if "bad token" in str(error) or _may(ground, "auth/token/lookup"):
+            return None
+        raise
+    except Rejected as error:
+        if "bad token" in error.words:
+            return None
+        raise
+
+
+def _may(ground: Ground, path: str) -> bool:
+    """Whether a refusal is about what was asked for, and not about us."""
+    held = ground.server.write("sys/capabilities-self", {"paths": [path]}).get(path) or ()
+    return bool({"root", "update"} & set(held))
+
+
+def _batch(facts: Mapping[str, Json], what: str) -> str:
+    entity = facts.get("entity_id")
+    way = f"; --entity {entity} has it refused at once" if entity else ""
+    return f"{what}: a batch token, which nothing revokes; it lives till {facts.get('expire_time')}{way}"
+
+
+def _accessor(ground: Ground, value: str, _: str) -> Named:
+    return Named((Target("accessor", value, ground.namespace),))
+
+
+def _secret_id(ground: Ground, value: str, what: str) -> Named:
+    accessor = by_value(ground, value)
+    if accessor is None:
+        raise Gone(f"{what}: no role knows it; it expired, or is destroyed")
+    return Named((Target("secret-id-accessor", accessor, ground.namespace),))
+
+
+def _other(_: Ground, value: str, what: str) -> Named:
+    if not value:
+        return Named(notes=(f"{what}: the scanner left the value out: look there",))
+    return Named(notes=(f"{what}: {_NOT_OURS}",))
+
+
+_WAYS: Mapping[str, Callable[[Ground, str, str], Named]] = {
+    "token": _token,
+    "batch-token": _token,
+    "accessor": _accessor,
+    "secret-id": _secret_id,
+    "approle-id": _secret_id,
+    "secret-id-accessor": lambda ground, value, _: Named((Target("secret-id-accessor", value, ground.namespace),)),
+}
