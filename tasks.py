@@ -179,6 +179,7 @@ NAMED = {
     "lease-prefix": "all leases below a path",
     "secret-id-accessor": "a SecretID's accessor",
     "database-role": "a role of a database mount, such as database/orders-read",
+    "account": "an account of a database, by its name in a log or a finding",
     "everything": "all that the environment's namespace gave out, but for your own token; takes the environment's name",
 }
 
@@ -221,6 +222,7 @@ def revoke(
     lease_prefix: list[str] | None = None,
     secret_id_accessor: list[str] | None = None,
     database_role: list[str] | None = None,
+    account: list[str] | None = None,
     everything: list[str] | None = None,
 ) -> None:
     """Cut everything that hangs on what leaked, prove it dead, and keep the evidence."""

@@ -33,7 +33,7 @@ def named(ground: Ground, value: str) -> Iterator[tuple[str, int]]:
 
 
 def made_then(ground: Ground, value: str, name: str, made: int) -> Scope:
-    """The lease that the role gave out when the account was made; all that are as near, as the server tells no closer."""
+    """The lease that the role gave out when the account was made; all that are as near: the server tells no closer."""
     found = Scope()
     for one in origins_named(ground, name):
         leases = _nearest(ground, one, made)

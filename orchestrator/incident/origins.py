@@ -187,11 +187,11 @@ def _candidates(ground: Ground, said: str) -> Iterator[Origin]:
 
 
 def _name(one: Object, said: str) -> str:
-    """Its name in `orders`, `roles/orders` and the API's `static-roles/orders`; one that is cut alone needs the long."""
+    """Its name in `orders`, `roles/orders` and the API's `static-roles/orders`; what is cut alone needs the long."""
     for prefix in (one.key, one.list.rpartition("/")[2], "role"):
         if said.startswith(f"{prefix}/"):
             return said.removeprefix(f"{prefix}/")
-    return "" if one.renew and one.renew.alone else said
+    return "" if ("/" in said and not one.nested) or (one.renew and one.renew.alone) else said
 
 
 def _known(ground: Ground, said: str) -> str:

@@ -41,7 +41,8 @@ def _told(ground: Ground) -> Iterator[Problem]:
 
 def _rights(ground: Ground, scope: Scope) -> Iterator[Problem]:
     """Each capability that a step needs and the caller lacks."""
-    several = (scope.rules, scope.closes, scope.listers, scope.singles)
+    ends = [one for one in scope.turns if one.ends]
+    several = (scope.rules, scope.closes, scope.listers, scope.singles, ends)
     for namespace in {one.namespace for some in several for one in some}:
         needed = dict(_needed(namespace, scope))
         held = ground.inside(namespace).server.write("sys/capabilities-self", {"paths": list(needed)})
@@ -69,6 +70,9 @@ def _needed(namespace: str, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]
     for one in scope.singles:
         if one.namespace == namespace and one.end:
             yield one.end.path, ("update",)
+    for turn in scope.turns:
+        if turn.namespace == namespace and turn.ends:
+            yield turn.ask.path, ("update",)
 
 
 def _time(ground: Ground) -> Iterator[Problem]:

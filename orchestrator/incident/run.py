@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.incident import close, cut, evidence
+from orchestrator.incident import close, cut, evidence, stuck, turn, witness
 from orchestrator.incident.look import blast
 from orchestrator.incident.model import Scope
 from orchestrator.incident.prove import prove
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.incident.journal import Journal
     from orchestrator.incident.model import Blast, Proof, Target
     from orchestrator.incident.preflight import Problem
+    from orchestrator.incident.witness import Witness
 
 _SHORT = 12
 
@@ -69,6 +70,7 @@ def digest(cluster: str, targets: Sequence[Target], scope: Scope) -> str:
         sorted({(one.source, one.namespace) for one in scope.rules}),
         sorted((one.path, one.namespace) for one in scope.listers),
         sorted(one.key for one in scope.singles),
+        *([sorted(one.key for one in scope.turns if one.ends)] if any(one.ends for one in scope.turns) else []),
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_SHORT]
 
@@ -85,7 +87,8 @@ def preview(
 ) -> Preview:
     """Everything that can be told without changing anything."""
     found = blast(ground, scope) if counted else None
-    sources = {one.source for one in (found.credentials if found else ())} | {one.title for one in scope.closes}
+    sources = {one.source for one in (found.credentials if found else ())}
+    sources |= {one.title for one in scope.closes} | {one.title for one in scope.turns}
     owners = {source: owner for source in sources if (owner := ground.owner(source))}
     return Preview(incident, tuple(targets), scope, found, tuple(problems), digest(cluster, targets, scope), owners)
 
@@ -98,12 +101,26 @@ def carry_out(
     shut = [one.title for one in close.shut(ground, journal, scope.closes)]
     found = blast(ground, scope)
     evidence.keep(journal, found, agreed.owners)
-    done = cut.revoke(ground, journal, scope, found, tell)
-    journal.write("cut", ended=done.ended, rounds=done.rounds, late=done.late, left=dict(done.left))
-    proofs = tuple(prove(ground, evidence.known(journal), held))
+    with witness.called(ground, journal, scope.accounts) as witnesses:
+        done, turned = _cut(ground, journal, scope, found, tell, witnesses)
+        of_systems = [proof for one in witnesses for proof in one.after(done.left)]
+    proofs = (*prove(ground, evidence.known(journal), held), *turned, *of_systems)
     journal.write("proved", proofs=[vars(one) for one in proofs])
     outcome = Outcome(
         agreed.incident, journal.path.parent, tuple(shut), found, done, proofs, scope.notes, clock() - started
     )
     journal.write("finished", code=outcome.code)
     return outcome
+
+
+def _cut(
+    ground: Ground, journal: Journal, scope: Scope, found: Blast, tell: Tell, witnesses: Sequence[Witness]
+) -> tuple[Cut, list[Proof]]:
+    """Revoke what can be revoked, turn what can only be turned; what lives on, with reasons that say what to do."""
+    done = cut.revoke(ground, journal, scope, found, tell)
+    turned = list(turn.turn(ground, journal, [one for one in scope.turns if one.ends]))
+    left = {**stuck.explained(ground, done.left), **{one.title: one.refused for one in turned if one.refused}}
+    for one in witnesses:
+        left = one.explained(left)
+    journal.write("cut", ended=done.ended, rounds=done.rounds, late=done.late, left=left)
+    return replace(done, left=left), [one.proof() for one in turned if not one.refused]

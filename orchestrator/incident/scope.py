@@ -98,8 +98,8 @@ def database_account(ground: Ground, value: str) -> Scope:
     found = [_account(ground, value, name, made) for name, made in account.named(ground, value)]
     if not found:
         raise Gone(
-            f"account {value}: no database mount{origins.where(ground)} makes or keeps accounts of such a name; name its "
-            "role with --database-role"
+            f"account {value}: no mount{origins.where(ground)} makes or keeps accounts of such a name; name its role "
+            "with --database-role"
         )
     whole = reduce(add, found)
     note = f"no lease stands for account {value}: if it lives, only the database can end it"

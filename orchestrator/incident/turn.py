@@ -32,8 +32,7 @@ class Turned:
         return f"{self.turn.what} of {self.turn.title}"
 
     def proof(self) -> Proof:
-        if self.refused:
-            return Proof(self.turn.what, self.title, dead=False, said=f"it was not turned: {self.refused}")
+        """What the server says of one that was turned."""
         when = f" at {self.after}, before at {self.before}" if self.after else ""
         return Proof(self.turn.what, self.title, dead=True, said=f"the server turned it{when}")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.documents import Json
-    from orchestrator.incident.model import Blast
+    from orchestrator.incident.model import Blast, Turn
     from orchestrator.incident.run import Outcome, Preview
 
 _REVOKED_A_SECOND = 400
@@ -34,11 +34,17 @@ def show_preview(preview: Preview) -> None:
         )
     for close in preview.scope.closes:
         console.print(f"  ⊘ {close.title}: {close.stops}", style="red")
+    for turn in _turns(preview):
+        console.print(f"  ↻ {turn.title}: a new {turn.what}, which stops {turn.stops}", style="red")
     if preview.blast is not None:
         _show_blast(preview.blast, preview)
     for note in preview.scope.notes:
         console.print(f"  ! {note}", style="yellow")
     console.print(f"digest {preview.digest}", style="dim")
+
+
+def _turns(preview: Preview) -> list[Turn]:
+    return [one for one in preview.scope.turns if one.ends]
 
 
 def _show_blast(found: Blast, preview: Preview) -> None:
@@ -66,6 +72,7 @@ def preview_document(preview: Preview) -> dict[str, Json]:
         "incident": preview.incident,
         "targets": [str(one) for one in preview.targets],
         "shut": [{"object": one.title, "stops": one.stops} for one in preview.scope.closes],
+        "turned": [{"object": one.title, "what": one.what, "stops": one.stops} for one in _turns(preview)],
         "found": [_credential(one, preview) for one in found.credentials] if found else None,
         "tokens_looked_at": found.tokens if found else None,
         "requests": found.requests if found else None,

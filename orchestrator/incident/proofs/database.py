@@ -201,6 +201,11 @@ class Books:
         dropped = {oid: name for name, oid in here.made.items() if alive.get(name) != oid}
         turned = {alive[name]: name for name, one in here.kept.items() if name in alive and not _is_left(one, left)}
         yield from self._sessions(here, here.database, {**dropped, **turned})
+        strays = here.database.strays() if any(one.key == _MADE for one in here.asked) else []
+        if strays:
+            title = f"{_count(len(strays), 'session')} of accounts that are gone"
+            said = f"PostgreSQL forgot whose they were; if they may be of this leak, run: {postgresql.stop(*strays)}"
+            yield Proof("session", title, dead=None, said=said)
 
     def _accounts(self, here: Behind, alive: Mapping[str, int], left: Mapping[str, str]) -> Iterator[Proof]:
         """As many accounts must be gone as leases ended: a lease does not tell the name of its account."""
@@ -215,12 +220,12 @@ class Books:
             yield from _gone(here, gone, now)
         elif not now:
             said = "PostgreSQL has no account with such a name any more"
-            yield Proof("account", f"{ended} accounts of {here.path}", dead=True, said=said, count=ended)
+            yield Proof("account", f"{_count(ended, 'account')} of {here.path}", dead=True, said=said, count=ended)
         elif lives:
             yield _outlived(here, ended, gone, lives)
         else:
-            said = f"{ended} leases ended; PostgreSQL did not answer before, and knows {_shown(now)} now"
-            yield Proof("account", f"{ended} accounts of {here.path}", dead=None, said=said)
+            said = f"{_count(ended, 'lease')} ended; PostgreSQL did not answer before, and knows {_shown(now)} now"
+            yield Proof("account", f"{_count(ended, 'account')} of {here.path}", dead=None, said=said)
 
     def _leases(self, here: Behind) -> list[Credential]:
         titles = {one.title for one in here.asked if one.key == _MADE}
@@ -252,12 +257,16 @@ class Books:
         sessions = [[pid, cut[oid]] for pid, oid in found.items()]
         self.journal.write("ending sessions", namespace=here.namespace, connection=here.path, sessions=sessions)
         lives = {pid: why for pid, oid in found.items() if (why := database.end(pid, oid))}
-        self.journal.write("ended sessions", count=len(found) - len(lives), left={str(pid): lives[pid] for pid in lives})
+        self.journal.write(
+            "ended sessions", count=len(found) - len(lives), left={str(pid): lives[pid] for pid in lives}
+        )
         ended = [pid for pid in found if pid not in lives]
         if ended:
             names = _shown(sorted({cut[found[pid]] for pid in ended}))
-            title = f"{len(ended)} session{'s' * (len(ended) > 1)} of {names}"
-            yield Proof("session", title, dead=True, said="still open after the cut; PostgreSQL ended it", count=len(ended))
+            title = f"{_count(len(ended), 'session')} of {names}"
+            yield Proof(
+                "session", title, dead=True, said="still open after the cut; PostgreSQL ended it", count=len(ended)
+            )
         for pid, why in lives.items():
             said = f"it is open still: {why}; run as a superuser: {postgresql.stop(pid)}"
             yield Proof("session", f"session {pid} of {cut[found[pid]]}", dead=False, said=said)
@@ -273,19 +282,19 @@ def _leaked(name: str, lives: Sequence[str]) -> Proof:
 def _gone(here: Behind, gone: int, now: Sequence[str]) -> Iterator[Proof]:
     if gone:
         others = f"; {_shown(now)} live by leases that are not cut, or by none" if now else ""
-        title = f"{gone} account{'s' * (gone > 1)} of {here.path}"
+        title = f"{_count(gone, 'account')} of {here.path}"
         yield Proof("account", title, dead=True, said=f"PostgreSQL knows none of them{others}", count=gone)
 
 
 def _outlived(here: Behind, ended: int, gone: int, lives: Sequence[str]) -> Proof:
     """More leases ended than accounts are gone; which ones outlived theirs is certain where no other name fits."""
     short = ended - gone
-    said = f"{ended} leases ended, but only {gone} accounts with them; "
+    said = f"{_count(ended, 'lease')} ended, and {gone or 'no'} account{'s' * (gone > 1)} with them; "
     if len(lives) > short:
         said += f"{short} of these live on without one: {_shown(lives)}; look, and drop them by hand"
     else:
         said += f"PostgreSQL still knows {_shown(lives)}; look, then run: {postgresql.ending(lives)}"
-    return Proof("account", f"{short} account{'s' * (short > 1)} of {here.path}", dead=False, said=said)
+    return Proof("account", f"{_count(short, 'account')} of {here.path}", dead=False, said=said)
 
 
 def _is_left(one: Accounts, left: Mapping[str, str]) -> bool:
@@ -300,6 +309,10 @@ def _key(one: Credential) -> str:
 def _meaning(words: str) -> str:
     means = next((means for some, means in _MEANS if any(one in words for one in some)), "")
     return f"{means} (the server's words: {words})" if means else words
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
@@ -25,6 +25,8 @@ _CUT_AT = 8  # what the default template keeps of a role's name
 _REFUSED = ("authentication failed", "does not exist", "not permitted to log in")
 _ACCOUNTS = "SELECT rolname, oid FROM pg_roles WHERE rolcanlogin"
 _SESSIONS = "SELECT pid, usesysid FROM pg_stat_activity WHERE usesysid = ANY(%s) AND pid <> pg_backend_pid()"
+_STRAY = """SELECT pid FROM pg_stat_activity AS one WHERE usesysid IS NOT NULL
+    AND NOT EXISTS (SELECT FROM pg_roles WHERE pg_roles.oid = one.usesysid) ORDER BY pid"""
 _END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = %s AND pid = %s"
 
 
@@ -61,6 +63,10 @@ class Database:
         """The open sessions of these accounts, but for this one: {pid: account}."""
         return {int(pid): int(oid) for pid, oid in self._asked(_SESSIONS, [list(accounts)])}
 
+    def strays(self) -> list[int]:
+        """The open sessions of accounts that are dropped: their names are forgotten."""
+        return [int(pid) for (pid,) in self._asked(_STRAY)]
+
     def end(self, pid: int, account: int) -> str:
         """End a session if it is still that account's; the reason when it lives on."""
         try:
@@ -74,7 +80,7 @@ class Database:
             time.sleep(0.02)
         return ""
 
-    def _asked(self, statement: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def _asked(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         try:
             return self.connection.execute(statement.encode(), values or None).fetchall()
         except psycopg.errors.InsufficientPrivilege:
@@ -116,8 +122,9 @@ def ending(accounts: Sequence[str]) -> str:
     return " ".join(lines)
 
 
-def stop(pid: int) -> str:
-    return f"SELECT pg_terminate_backend({pid});"
+def stop(*pids: int) -> str:
+    """The statements that a person runs to end sessions."""
+    return " ".join(f"SELECT pg_terminate_backend({pid});" for pid in pids)
 
 
 def _words(error: psycopg.Error, password: str = "") -> str:
