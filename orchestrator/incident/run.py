@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.incident import close, cut, evidence, stuck, turn, witness
+from orchestrator.incident import close, cut, evidence, hanging, stuck, turn, witness
 from orchestrator.incident.look import blast
 from orchestrator.incident.model import Scope
 from orchestrator.incident.prove import prove
@@ -86,11 +86,18 @@ def preview(
     counted: bool,
 ) -> Preview:
     """Everything that can be told without changing anything."""
-    found = blast(ground, scope) if counted else None
+    found = _blast(ground, scope) if counted else None
     sources = {one.source for one in (found.credentials if found else ())}
     sources |= {one.title for one in scope.closes} | {one.title for one in scope.turns}
     owners = {source: owner for source in sources if (owner := ground.owner(source))}
     return Preview(incident, tuple(targets), scope, found, tuple(problems), digest(cluster, targets, scope), owners)
+
+
+def _blast(ground: Ground, scope: Scope) -> Blast:
+    """What lives, with the leases that may hang on it."""
+    found = blast(ground, scope)
+    places, notes = hanging.below(ground, found.credentials)
+    return replace(found, leases=hanging.counted(places), spared=(*found.spared, *notes))
 
 
 def carry_out(
@@ -99,12 +106,14 @@ def carry_out(
     """Shut, count, revoke, look again, prove: each step in the journal before it is taken."""
     started, scope = clock(), agreed.scope + Scope(singles=tuple(evidence.known(journal)))
     shut = [one.title for one in close.shut(ground, journal, scope.closes)]
-    found = blast(ground, scope)
+    found = _blast(ground, scope)
     evidence.keep(journal, found, agreed.owners)
-    with witness.called(ground, journal, scope.accounts) as witnesses:
+    asked = (*scope.accounts, *witness.hanging(ground, found.leases))
+    with witness.called(ground, journal, asked) as witnesses:
         done, turned = _cut(ground, journal, scope, found, tell, witnesses)
         of_systems = [proof for one in witnesses for proof in one.after(done.left)]
-    proofs = (*prove(ground, evidence.known(journal), held), *turned, *of_systems)
+    hung = hanging.proofs(found.leases, done.leases)
+    proofs = (*prove(ground, evidence.known(journal), held), *hung, *turned, *of_systems)
     journal.write("proved", proofs=[vars(one) for one in proofs])
     outcome = Outcome(
         agreed.incident, journal.path.parent, tuple(shut), found, done, proofs, scope.notes, clock() - started

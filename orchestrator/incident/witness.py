@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.incident.model import Accounts
+from orchestrator.incident.origins import leasing
+from orchestrator.live.server import Denied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.incident.ground import Ground
     from orchestrator.incident.journal import Journal
-    from orchestrator.incident.model import Proof
+    from orchestrator.incident.model import Leases, Proof
 
 
 class Witness(Protocol):
@@ -39,6 +41,15 @@ def called(ground: Ground, journal: Journal, asked: Sequence[Accounts]) -> Itera
             stack.enter_context(_opener(name)(ground, journal, [one for one in every if one.witness == name]))
             for name in dict.fromkeys(one.witness for one in every)
         ]
+
+
+def hanging(ground: Ground, leases: Leases) -> Iterator[Accounts]:
+    """The accounts that may end because the token that their lease hung on was cut."""
+    for namespace, path, _ in leases:
+        inside = ground.inside(namespace)
+        with suppress(Denied):  # who may not see the roles learns the end of the leases, and nothing beyond
+            for one in leasing(inside, path):
+                yield from one.accounts(namespace)
 
 
 def _opener(name: str) -> Opener:

@@ -94,8 +94,10 @@ class House:
         self.scene.server.write(f"db/static-roles/{full}", said)
         return full
 
-    def leased(self, role: str) -> Account:
-        answer = self.scene.server.request("GET", f"db/creds/{role}")
+    def leased(self, role: str, token: str = "") -> Account:
+        """An account that somebody asked for, and its open session."""
+        server = self.scene.server.as_token(token) if token else self.scene.server
+        answer = server.request("GET", f"db/creds/{role}")
         name, password = str(answer.data["username"]), str(answer.data["password"])
         return Account(answer.lease, name, password, self.login(name, password))
 

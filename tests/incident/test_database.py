@@ -81,6 +81,27 @@ def test_a_lease_prefix_is_cut_at_the_database_as_well(house: House) -> None:
     assert [one.source for one in outcome.found.credentials] == [f"secrets/db/roles/{leaked}"]
 
 
+def test_the_accounts_of_a_cut_token_lose_their_sessions(house: House) -> None:
+    role = house.role("-read")
+    policy = f'path "db/creds/{role}" {{ capabilities = ["read"] }}'
+    house.scene.server.write("sys/policies/acl/reader", {"policy": policy})
+    house.scene.approle("payments", "orders", token_policies=["reader"])
+    leaked, other = (house.leased(role, house.scene.login(name)["client_token"]) for name in ("payments", "orders"))
+
+    outcome = house.scene.cut(("role", "auth/approle/payments"))
+
+    assert (outcome.code, outcome.cut.left) == (0, {})
+    assert [(house.knows(one.name), one.is_connected()) for one in (leaked, other)] == [(False, False), (True, True)]
+    assert proofs(outcome, "account", "session") == [
+        (
+            True,
+            "1 account of db/config/orders",
+            f"PostgreSQL knows none of them; {other.name} live by leases that are not cut, or by none",
+        ),
+        (True, f"1 session of {leaked.name}", "still open after the cut; PostgreSQL ended it"),
+    ]
+
+
 def test_one_leaked_account_is_cut_and_its_role_serves_on(house: House) -> None:
     role = house.role("-read")
     leaked = house.leased(role)
@@ -99,14 +120,14 @@ def test_an_account_that_outlives_its_lease_is_alive(house: House) -> None:
     account = house.leased(role)
 
     outcome = house.scene.cut(("database-role", f"db/{role}"))
+    drop = f'look, then run: DROP OWNED BY "{account.name}"; DROP ROLE "{account.name}";'
 
     assert (outcome.code, house.knows(account.name)) == (1, True)
     assert proofs(outcome, "account")[1:] == [
         (
             False,
             "1 account of db/config/orders",
-            f"1 lease ended, and no account with them; PostgreSQL still knows {account.name}; look, then run: "
-            f'DROP OWNED BY "{account.name}"; DROP ROLE "{account.name}";',
+            f"1 lease ended, and no account with it; PostgreSQL still knows {account.name}; {drop}",
         )
     ]
 
@@ -219,10 +240,8 @@ def test_accounts_live_as_long_as_the_database_is_down_and_end_once_it_is_back(o
 
     assert outcome.code == 1
     assert set(outcome.cut.left) == {f"account {one.lease}" for one in leaked}
-    for words in outcome.cut.left.values():
-        assert words.startswith(
-            "the database does not answer: the account is alive; start it, then resume the incident (the server's words: "
-        )
+    meaning = "the database does not answer: the account is alive; start it, then resume the incident"
+    assert {words.partition(" (the server's words: ")[0] for words in outcome.cut.left.values()} == {meaning}
     [(dead, title, said)] = proofs(outcome, "account")[-1:]
     assert (dead, title) == (None, "accounts of db/config/orders")
     assert said.startswith("the database itself was not asked: ")
@@ -291,10 +310,9 @@ def test_a_root_password_is_turned_only_where_it_is_named(house: House, tmp_path
     )
     with pytest.raises(psycopg.OperationalError):
         thief.execute("SELECT 1")
-    assert outcome.notes == (
-        "secrets/db/postgresql/orders: nobody but the server knows its password from then on, and what the YAML says of "
-        "it is no longer right",
-    )
+    [note] = outcome.notes
+    warning = "nobody but the server knows its password from then on, and what the YAML says of it is no longer right"
+    assert note == f"secrets/db/postgresql/orders: {warning}"
     own.role("-read")
     assert own.leased(f"{own.drawn}-read").is_connected(), "the server itself goes on with the new one"
     own.close()

@@ -172,8 +172,7 @@ class Books:
 
     def explained(self, left: Mapping[str, str]) -> dict[str, str]:
         """The reasons why accounts live on, in words that say what to do; the server's own follow."""
-        titles = {one.title for here in self.behind for one in here.asked}
-        ours = {_key(one) for one in evidence.known(self.journal) if one.source in titles}
+        ours = {_key(one) for here in self.behind for one in self._leases(here)} if left else set()
         return {key: _meaning(words) if key in ours else words for key, words in left.items()}
 
     def after(self, left: Mapping[str, str]) -> Iterator[Proof]:
@@ -228,8 +227,10 @@ class Books:
             yield Proof("account", f"{_count(ended, 'account')} of {here.path}", dead=None, said=said)
 
     def _leases(self, here: Behind) -> list[Credential]:
-        titles = {one.title for one in here.asked if one.key == _MADE}
-        return [one for one in evidence.known(self.journal) if one.source in titles and one.namespace == here.namespace]
+        """The leases of these roles that the incident found."""
+        below = tuple(f"{one.mount}/creds/{one.name}/" for one in here.asked if one.key == _MADE)
+        known = evidence.known(self.journal) if below else []
+        return [one for one in known if one.namespace == here.namespace and one.id.startswith(below)]
 
     def _refused(self, here: Behind, account: str, one: Accounts) -> Proof:
         """The leaked password, as its thief would try it; where it is not known any more, the one in its place."""
@@ -289,7 +290,7 @@ def _gone(here: Behind, gone: int, now: Sequence[str]) -> Iterator[Proof]:
 def _outlived(here: Behind, ended: int, gone: int, lives: Sequence[str]) -> Proof:
     """More leases ended than accounts are gone; which ones outlived theirs is certain where no other name fits."""
     short = ended - gone
-    said = f"{_count(ended, 'lease')} ended, and {gone or 'no'} account{'s' * (gone > 1)} with them; "
+    said = f"{_count(ended, 'lease')} ended, and {gone or 'no'} account{'s' * (gone > 1)} with {'it' if ended == 1 else 'them'}; "
     if len(lives) > short:
         said += f"{short} of these live on without one: {_shown(lives)}; look, and drop them by hand"
     else:
