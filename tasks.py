@@ -40,13 +40,24 @@ def render(_: Context, environment: str = "dev") -> None:
         report.as_json(commands.render(ROOT, environment, os.environ))
 
 
-@task(help={"environment": ENVIRONMENT, "writes": "what apply needs, not only plan and drift"})
-def rights(_: Context, environment: str = "dev", writes: bool = False) -> None:
-    """Print the least policy for a token that plans, or with --writes applies; no server is asked."""
+@task(
+    help={
+        "environment": ENVIRONMENT,
+        "writes": "what apply needs, not only plan and drift",
+        "incident": "what revoke needs, for whoever is on call",
+    }
+)
+def rights(_: Context, environment: str = "dev", writes: bool = False, incident: bool = False) -> None:
+    """Print the least policy for a token that plans, or with --writes applies, or revokes; no server is asked."""
     with answering():
         from orchestrator.commands import check as commands
 
-        sys.stdout.write(commands.rights(ROOT, environment, writes=writes))
+        found = (
+            commands.incident_rights(ROOT, environment)
+            if incident
+            else commands.rights(ROOT, environment, writes=writes)
+        )
+        sys.stdout.write(found)
 
 
 @task(help={"environment": ENVIRONMENT, "out": "save the plan to this file, for apply --plan", "format": FORMAT})
