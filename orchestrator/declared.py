@@ -92,3 +92,4 @@ class Environment:
     owner: str
     declarations: tuple[Declaration, ...]
     warnings: tuple[Problem, ...] = ()  # values that are laxer than they should be
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by title: what replaces it after an incident

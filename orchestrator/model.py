@@ -283,6 +283,7 @@ class Renew:
     ends: bool = False  # it is what makes the old one useless, and so a part of the cut
     alone: bool = False  # but only where the object itself is named, never as one of its mount
     wrapped: bool = False  # the answer is the new one: it goes out wrapped
+    held: str = ""  # where the server tells the present one
     stamp: tuple[str, str] = ("", "")  # where the server tells when it was last done: a path, and where in its answer
     stops: str = ""  # what no longer works then, as half a sentence
     warns: str = ""  # what must be known before, as a sentence

@@ -14,6 +14,7 @@ _TURN = Renew(
     "password",
     Write("{mount}/rotate-role/{name}"),
     ends=True,
+    held="{mount}/static-creds/{name}",
     stamp=("{mount}/static-roles/{name}", "last_vault_rotation"),
     stops="whoever has the present password, until he asks the server for the new one",
 )

@@ -12,9 +12,11 @@ from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
 from orchestrator.incident import close, evidence, leaked, run
 from orchestrator.incident.ground import Ground
+from orchestrator.incident.hooks import Hooks
 from orchestrator.incident.journal import FILE, Journal
 from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
+from orchestrator.incident.reissue import begun
 from orchestrator.incident.scope import closing
 from orchestrator.incident.scope import scope as scope_of
 from orchestrator.live import bulk
@@ -46,6 +48,7 @@ class Asked:
     namespace: str | None = None
     close: str = "hard"  # or "soft", or "none"
     dry_run: bool = False
+    reissue: bool = False  # replace what was cut, once it is proven dead
     yes: str = ""  # the digest that was agreed to
     rate: float = 0
     agree: Callable[[Preview], None] = lambda _: None  # a person's last word; raises when it is not yes
@@ -79,15 +82,27 @@ def revoke(
         raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
     with _ground(root, name, environ, asked.rate) as (session, ground):
         named = _targets(ground, asked)
-        found = _preview(session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes)
+        found = _preview(
+            session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes, reissue=asked.reissue
+        )
         found = replace(found, scope=found.scope + Scope(notes=named.notes))
         show(found)
         if asked.dry_run:
             return found
         _check(found, asked)
         with _journal(files.private_folder(folder)) as journal:
+            if begun(journal):
+                raise Refused(
+                    f"{asked.incident} is cut, and what leaked is being replaced: invoke incident.resume goes on with "
+                    "that; give a new leak a name of its own"
+                )
             journal.write("agreed", **_agreed(session, name, found, asked))
-            return run.carry_out(ground, journal, found, named.held, tell, time.monotonic)
+            hooks = _hooks(ground, root, environ, asked.incident) if asked.reissue else None
+            return run.carry_out(ground, journal, found, named.held, tell, time.monotonic, hooks)
+
+
+def _hooks(ground: Ground, root: Path, environ: Mapping[str, str], incident: str) -> Hooks:
+    return Hooks(ground.environment.hooks if ground.environment else {}, root, incident, environ)
 
 
 def resume(
@@ -107,7 +122,9 @@ def resume(
             )
             show(found)
             journal.write("resumed", who=session.who)
-            return run.carry_out(ground, journal, found, {}, tell, time.monotonic)
+            wanted = any(line.data["reissue"] for line in journal.of("agreed"))
+            hooks = _hooks(ground, root, environ, incident) if wanted else None
+            return run.carry_out(ground, journal, found, {}, tell, time.monotonic, hooks)
 
 
 def _preview(
@@ -119,10 +136,11 @@ def _preview(
     *,
     counted: bool,
     again: bool = False,
+    reissue: bool = False,
 ) -> Preview:
     scope = closing(ground, scope_of(ground, targets, again=again), how)
     wrong = list(problems(ground, scope))
-    return run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted)
+    return run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted, reissue=reissue)
 
 
 def _agreed(session: Session, name: str, found: Preview, asked: Asked) -> dict[str, Json]:
@@ -139,6 +157,7 @@ def _agreed(session: Session, name: str, found: Preview, asked: Asked) -> dict[s
         "problems": [one.text for one in found.problems],
         "close": asked.close,
         "rate": asked.rate,
+        "reissue": asked.reissue,
     }
 
 

@@ -103,6 +103,7 @@ class Close:
     whole: bool = False  # a write that leaves out a setting would reset it
     fixed: frozenset[str] = frozenset()  # but for these, which no write may carry
     soft: bool = False  # holds back instead of shutting
+    opens: bool = False  # once all is cut it may be opened again: nothing that a thief still has fits it
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ class Turn:
     wrapped: bool = False  # what it answers goes out wrapped
     stamp: tuple[str, str] = ("", "")
     stops: str = ""
+    warns: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -58,8 +58,20 @@ class Origin:
         what = " and ".join(dict.fromkeys(f"{one.what}s" for one in self.object.gives))
         fixed = {one.api for one in self.object.parts[0].resource.attributes() if one.field.replace or one.field.output}
         return Close(
-            self.title, namespace, self.path, self.object.shut, f"no new {what}", whole=True, fixed=frozenset(fixed)
+            self.title,
+            namespace,
+            self.path,
+            self.object.shut,
+            f"no new {what}",
+            whole=True,
+            fixed=frozenset(fixed),
+            opens=self._opens,
         )
+
+    @property
+    def _opens(self) -> bool:
+        """Whether what a thief would come in with is dead after the cut: of a login that is so where it is renewed."""
+        return self.object.renew is not None or not any(one.says for one in self.object.gives)
 
     def soft(self, namespace: str) -> Iterator[Close]:
         """Holding back instead of shutting: a quota that lets one through an hour and client address."""
@@ -69,7 +81,15 @@ class Origin:
                 name = sha256(f"{path} {limited}".encode()).hexdigest()[:12]
                 change = {**limited, "path": path, **_HARDLY}
                 stops = f"more than one new {one.what} an hour and client address"
-                yield Close(self.title, "", f"sys/quotas/rate-limit/strongroom-{name}", change, stops, soft=True)
+                yield Close(
+                    self.title,
+                    "",
+                    f"sys/quotas/rate-limit/strongroom-{name}",
+                    change,
+                    stops,
+                    soft=True,
+                    opens=self._opens,
+                )
 
     def _limited(self, gives: Gives) -> dict[str, str]:
         """What a quota names: the path that gives it out, with the role where one path serves several."""
@@ -106,7 +126,15 @@ class Origin:
             ask, (path, key) = ground.ask(renew.write, self.filled), renew.stamp
             stamp = (self.filled(path), key)
             yield Turn(
-                self.title, ground.namespace, renew.what, ask, renew.ends, renew.wrapped, stamp, stops=renew.stops
+                self.title,
+                ground.namespace,
+                renew.what,
+                ask,
+                renew.ends,
+                renew.wrapped,
+                stamp,
+                renew.stops,
+                renew.warns,
             )
 
     def notes(self, ground: Ground) -> Iterator[str]:

@@ -51,8 +51,12 @@ def policy(environment: Environment) -> str:
 
 def _of(kind: Kind, mount: str) -> Iterator[tuple[str, str]]:
     for one in kind.objects:
-        if one.shut or one.gives:
+        if one.shut or one.gives or one.renew:
             yield from _settings(one, mount)
+        if one.renew:
+            yield from _sent(one.renew.write, mount)
+        if one.renew and one.renew.held:
+            yield _filled(one.renew.held, mount), "read"
         for gives in one.gives:
             if gives.list:
                 yield _filled(gives.list, mount).rstrip("/"), "list"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,13 @@ from orchestrator.incident import evidence
 from orchestrator.incident.model import Proof
 from orchestrator.incident.proofs import postgresql
 from orchestrator.incident.proofs.postgresql import Silent
+from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.declared import Declaration
-    from orchestrator.documents import Spec
+    from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
     from orchestrator.incident.journal import Journal
     from orchestrator.incident.model import Accounts, Credential
@@ -68,12 +69,11 @@ def witness(ground: Ground, journal: Journal, asked: Sequence[Accounts]) -> Iter
 
 
 def _behind(ground: Ground, asked: Sequence[Accounts]) -> list[Behind]:
+    """The databases behind what is asked about; one of which the server tells nothing stands for itself."""
     found: dict[tuple[str, str], Behind] = {}
     for one in asked:
-        server = ground.inside(one.namespace).server
-        of_role = {_MADE: "roles", _KEPT: "static-roles"}.get(one.key)
-        live = server.read(f"{one.mount}/{of_role}/{one.name}") if of_role else {"db_name": one.name}
-        name = str((live or {}).get("db_name", "?"))
+        live, why = _live(ground, one)
+        name = str(live.get("db_name", f"? ({one.title}: {why})"))
         here = Behind(one.namespace, f"{one.mount}/config/{name}", [])
         here = found.setdefault(here.key, here)
         here.asked.append(one)
@@ -82,6 +82,18 @@ def _behind(ground: Ground, asked: Sequence[Accounts]) -> list[Behind]:
     for here in found.values():
         _declared(ground, here)
     return list(found.values())
+
+
+def _live(ground: Ground, one: Accounts) -> tuple[Mapping[str, Json], str]:
+    """What the server tells of a role, or why nothing: to look must never stop the cut."""
+    folder = {_MADE: "roles", _KEPT: "static-roles"}.get(one.key)
+    if folder is None:
+        return {"db_name": one.name}, ""
+    try:
+        found = ground.inside(one.namespace).server.read(f"{one.mount}/{folder}/{one.name}")
+    except (Denied, Rejected) as error:
+        return {}, str(error)
+    return found or {}, "it is gone"
 
 
 def _declared(ground: Ground, here: Behind) -> None:
@@ -123,7 +135,11 @@ def _open(ground: Ground, here: Behind, stack: ExitStack) -> None:
 
 def _before(ground: Ground, journal: Journal, here: Behind) -> None:
     """Which accounts live, and the passwords that are about to be turned; what an earlier run saw still counts."""
-    known = here.database.accounts() if here.database else {}
+    known: Mapping[str, int] = {}
+    try:
+        known = here.database.accounts() if here.database else {}
+    except Silent as error:
+        here.database, here.silent = None, str(error)
     candidates = {name: oid for name, oid in known.items() if name not in here.kept and _is_asked(here, name)}
     kept = {name: known[name] for name in here.kept if name in known}
     earlier = [line for line in journal.of("accounts") if (line.data["namespace"], line.data["connection"]) == here.key]
@@ -154,11 +170,13 @@ def _is_asked(here: Behind, account: str) -> bool:
 
 
 def _password(ground: Ground, here: Behind, one: Accounts) -> str:
-    """The present password of an account that stays; nothing where it has none."""
+    """The present password of an account that stays; nothing where it has none, or nobody lets us see it."""
     if one.key != _KEPT:
         return ground.secret(str(here.spec["password"])) if here.database else ""
-    found = ground.inside(one.namespace).server.read(f"{one.mount}/static-creds/{one.name}") or {}
-    return str(found.get("password") or "")
+    with suppress(Denied, Rejected):
+        found = ground.inside(one.namespace).server.read(f"{one.mount}/static-creds/{one.name}") or {}
+        return str(found.get("password") or "")
+    return ""
 
 
 @dataclass(frozen=True)
@@ -290,7 +308,8 @@ def _gone(here: Behind, gone: int, now: Sequence[str]) -> Iterator[Proof]:
 def _outlived(here: Behind, ended: int, gone: int, lives: Sequence[str]) -> Proof:
     """More leases ended than accounts are gone; which ones outlived theirs is certain where no other name fits."""
     short = ended - gone
-    said = f"{_count(ended, 'lease')} ended, and {gone or 'no'} account{'s' * (gone > 1)} with {'it' if ended == 1 else 'them'}; "
+    with_them = f"{gone or 'no'} account{'s' * (gone > 1)} with {'it' if ended == 1 else 'them'}"
+    said = f"{_count(ended, 'lease')} ended, and {with_them}; "
     if len(lives) > short:
         said += f"{short} of these live on without one: {_shown(lives)}; look, and drop them by hand"
     else:
