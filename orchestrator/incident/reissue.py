@@ -104,16 +104,16 @@ class Reissue:
         called: list[Called] = []
         wrapped = [one for one in self.scope.turns if one.wrapped]
         for one in wrapped:
-            if self._did("handed", one.title):
+            if one.title in self._done():
                 continue
             new = self._issued(one)
             if new and one.title in self.hooks.commands:
                 called.append(self._called(one.title, new))
             elif new:
                 handed.append(Handed(one.title, one.what, new))
-                self.journal.write("handed", title=one.title, to="the answer")
+                self.journal.write("handed", title=one.title)
         others = sorted(self._hooked() - {one.title for one in wrapped})
-        called.extend(self._called(title) for title in others if not self._did("handed", title))
+        called.extend(self._called(title) for title in others if title not in self._done())
         return handed, called
 
     def _issued(self, one: Turn) -> Issued | None:
@@ -136,9 +136,7 @@ class Reissue:
         self.journal.write("calling", title=title, command=list(self.hooks.commands[title]))
         found = self.hooks.call(title, new.token if new else "")
         self.journal.write("called", title=title, code=found.code, seconds=round(found.seconds, 3), why=found.why)
-        if found.code == 0:
-            self.journal.write("handed", title=title, to="its hook")
-        elif new:
+        if found.code != 0 and new:
             self._take_back(new.accessor)
         return found
 
@@ -148,21 +146,23 @@ class Reissue:
         except (Denied, Rejected) as error:  # it was unwrapped, or ended by itself
             self.journal.write("not taken back", accessor=accessor, why=str(error))
 
-    def _did(self, what: str, title: str) -> bool:
-        return any(line.data["title"] == title for line in self.journal.of(what))
+    def _done(self) -> set[str]:
+        """The objects whose new secret is with its owner, or whose hook went well."""
+        lines = self.journal.of("handed", "called")
+        return {str(line.data["title"]) for line in lines if line.data.get("code", 0) == 0}
 
     def _left(self, called: Iterable[Called]) -> Iterator[ByHand]:
         """What nobody replaced: each with its owner."""
         for one in called:
             if one.code != 0:
                 yield self._by_hand(one.title, f"its hook failed: {one.went}; do by hand what it does, or resume")
-        done = {line.data["title"] for line in self.journal.of("handed")}
+        done = self._done()
         for line in close.standing(self.journal).values():
             what = "stays shut, as a thief may still have what opens it: replace that, then invoke incident.undo-close"
             yield self._by_hand(line["title"], what)
         for title, what, count in self._cut():
             if title not in done:
-                many = f"{count} {what}s were" if count > 1 else f"a {what} was"
+                many = f"{count} {what}s were" if count > 1 else f"1 {what} was"
                 yield self._by_hand(title, f"{many} cut: whoever used it needs a new one")
         for turned in self.scope.turns:
             if turned.ends and turned.title not in done:

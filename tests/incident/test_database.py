@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -12,6 +13,7 @@ from orchestrator.local import stack as local
 from orchestrator.local.files import locked
 from orchestrator.local.postgres import Database, start, stop
 from tests.incident.databases import House
+from tests.incident.test_resume import killed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.local.stack import Stack
 
 pytestmark = pytest.mark.server
+TURNED = ("agreed", "found", "accounts", "looked again", "turning", "turned", "cut", "proved", "finished")
 
 
 @pytest.fixture
@@ -186,6 +189,21 @@ def test_a_static_role_is_turned_once_an_incident(house: House) -> None:
     assert [one.what for one in read(house.scene.folder / FILE)].count("turning") == 1
     said = "PostgreSQL takes the one that the server holds now, and an account has but one"
     assert (True, f"password of secrets/db/static_roles/{leaked}", said) in proofs(outcome, "password")
+
+
+@pytest.mark.parametrize("line", range(1, len(TURNED) + 1))
+def test_killed_at_each_line_a_password_is_turned_once(house: House, line: int) -> None:
+    leaked = house.static("owner")
+    old = house.password(leaked)
+
+    assert killed(house.scene, line, ("database-role", f"db/{leaked}")) == -signal.SIGKILL
+    assert tuple(one.what for one in read(house.scene.folder / FILE)) == TURNED[:line]
+    between = house.password(leaked)
+    outcome = house.scene.resume()
+
+    assert (outcome.code, house.password(leaked) != old) == (0, True)
+    assert (between == old) == (line <= TURNED.index("turning") + 1)
+    assert between in {old, house.password(leaked)}, "turned twice"
 
 
 def test_a_database_that_cannot_be_asked_is_unproven(house: House) -> None:

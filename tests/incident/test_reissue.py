@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from orchestrator.incident.reissue import ByHand
 from orchestrator.live.approle import Issued
 from tests.incident.databases import House
 from tests.incident.scene import Scene
+from tests.incident.test_resume import killed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("namespaces")]
 ROLE = "auth/approle/roles/payments"
+CUT = ("agreed", "closing", "closed", "found", "revoking", "revoked", "looked again", "cut", "proved")
+STEPS = ("reissuing", "reopened", "issuing", "issued", "calling", "called", "reissued", "finished")
 HOOK = """\
 import json, os, pathlib, sys
 seen = {"stdin": sys.stdin.read(), "argv": sys.argv[1:], "environ": dict(os.environ)}
@@ -179,23 +183,20 @@ def test_a_program_that_is_not_there_is_told(stack: Stack, tmp_path: Path) -> No
 
 
 def test_what_a_thief_still_opens_stays_shut(stack: Stack, tmp_path: Path) -> None:
-    users = {"userpass": {"type": "userpass", "users": {"ada": {"password": "env:ADA_PASSWORD"}}}}
-    scene = approle(stack, tmp_path, {}, auth=users)
-    scene.server.write("sys/auth/userpass", {"type": "userpass"})
-    known = {"password": "canary-ada-7f3b"}
-    scene.server.write("auth/userpass/users/ada", known)
-    scene.server.as_token("").write("auth/userpass/login/ada", known)
+    scene = approle(stack, tmp_path, {})
+    entity = scene.login("payments")["entity_id"]
+    name = (scene.server.read(f"identity/entity/id/{entity}") or {})["name"]
 
-    found = replaced(scene.cut(("role", "auth/userpass/ada"), reissue=True))
+    found = replaced(scene.cut(("entity", name), reissue=True))
 
-    title = "auth/userpass/users/ada"
+    title, nobody = f"identity/entities/{name}", "nobody declared it"
     stays = "stays shut, as a thief may still have what opens it: replace that, then invoke incident.undo-close"
     assert found.opened == ()
     assert found.by_hand == (
-        ByHand(title, "tests", stays),
-        ByHand(title, "tests", "a token was cut: whoever used it needs a new one"),
+        ByHand(title, nobody, stays),
+        ByHand(title, nobody, "1 token was cut: whoever used it needs a new one"),
     )
-    assert scene.status("auth/userpass/login/ada", known) != 200
+    assert (scene.server.read(f"identity/entity/id/{entity}") or {})["disabled"] is True
 
 
 def test_nothing_is_replaced_while_something_lives(stack: Stack, tmp_path: Path) -> None:
@@ -224,7 +225,7 @@ def test_a_database_role_serves_again_and_its_users_are_told(stack: Stack, tmp_p
 
     assert found.opened == (f"secrets/db/roles/{role}",)
     assert found.by_hand == (
-        ByHand(f"secrets/db/roles/{role}", "nobody declared it", "a account was cut: whoever used it needs a new one"),
+        ByHand(f"secrets/db/roles/{role}", "nobody declared it", "1 account was cut: whoever used it needs a new one"),
         ByHand(
             f"secrets/db/static_roles/{static}",
             "nobody declared it",
@@ -233,3 +234,19 @@ def test_a_database_role_serves_again_and_its_users_are_told(stack: Stack, tmp_p
     )
     assert house.leased(role).is_connected()
     house.close()
+
+
+@pytest.mark.parametrize("line", range(len(CUT) + 1, len(CUT) + len(STEPS) + 1))
+def test_killed_at_each_line_it_is_replaced_once(stack: Stack, tmp_path: Path, line: int) -> None:
+    owner = Owner(tmp_path)
+    scene = approle(stack, tmp_path, {ROLE: owner.command})
+    leaked, other = scene.login("payments")["client_token"], scene.login("orders")["client_token"]
+
+    assert killed(scene, line, reissue=True) == -signal.SIGKILL
+    assert tuple(one.what for one in read(scene.folder / FILE)) == (*CUT, *STEPS)[:line]
+
+    found = replaced(scene.resume())
+
+    assert (found.by_hand, found.handed, len(owner.calls)) == ((), (), 1)
+    assert [scene.lives(token) for token in (leaked, other)] == [False, True]
+    assert scene.lives(login(scene, owner.calls[0]["stdin"]))
