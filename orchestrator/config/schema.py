@@ -36,7 +36,7 @@ _HEAD: Schema = {
             "type": "array",
             "minItems": 1,
             "items": {**_TEXT, "minLength": 1, "description": "a word of a command"},
-            "description": "a list with a program and its arguments",
+            "description": "a list that begins with a program",
             "examples": [["deploy/new-secret-id", "payments"]],
         },
         "description": "a map from an object's title to the command that replaces it after an incident",

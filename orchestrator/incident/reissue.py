@@ -72,12 +72,14 @@ class Reissue:
         if not begun(self.journal):
             self.journal.write("reissuing", hooks=sorted(self._hooked()))
         opened = tuple(self._open())
-        turned = list(turn(self.ground, self.journal, [one for one in self.scope.turns if not one.wrapped]))
+        turned = list(
+            turn(self.ground, self.journal, [one for one in self.scope.turns if not (one.wrapped or one.ends)])
+        )
         refused = [self._by_hand(one.turn.title, f"{one.title}: {one.refused}") for one in turned if one.refused]
         handed, called = self._hand_out()
         found = Reissued(
             opened,
-            tuple(one.title for one in turned if not one.refused),
+            tuple(one.title for one in turned if one.now and not one.refused),
             tuple(handed),
             tuple(called),
             tuple(dict.fromkeys((*refused, *self._left(called)))),

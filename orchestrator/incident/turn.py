@@ -26,6 +26,7 @@ class Turned:
     before: Json = None  # when it was turned last
     after: Json = None
     refused: str = ""
+    now: bool = True  # and not by an earlier run
 
     @property
     def title(self) -> str:
@@ -48,7 +49,7 @@ def _turned(ground: Ground, journal: Journal, one: Turn) -> Turned:
     if begun is None:
         journal.write("turning", key=list(one.key), stamp=now)
     elif _recorded(journal, "turned", one) or (now and now != begun["stamp"]):
-        return Turned(one, begun["stamp"], now)
+        return Turned(one, begun["stamp"], now, now=False)
     before = begun["stamp"] if begun else now
     try:
         ground.inside(one.namespace).server.request(one.ask.method, one.ask.path, one.ask.body)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from orchestrator.commands.check import incident_rights
 from orchestrator.incident.journal import FILE, read
 from orchestrator.local import stack as local
 from orchestrator.local.files import locked
 from orchestrator.local.postgres import Database, start, stop
 from tests.incident.databases import House
+from tests.incident.scene import NAME
 from tests.incident.test_resume import killed
 
 if TYPE_CHECKING:
@@ -329,8 +331,22 @@ def test_a_root_password_is_turned_only_where_it_is_named(house: House, tmp_path
     with pytest.raises(psycopg.OperationalError):
         thief.execute("SELECT 1")
     [note] = outcome.notes
-    warning = "nobody but the server knows its password from then on, and what the YAML says of it is no longer right"
-    assert note == f"secrets/db/postgresql/orders: {warning}"
+    assert note == (
+        "secrets/db/postgresql/orders: nobody but the server knows its password from then on, and the YAML's no longer "
+        "fits: raise password_version only once the database has a password that you know"
+    )
     own.role("-read")
     assert own.leased(f"{own.drawn}-read").is_connected(), "the server itself goes on with the new one"
     own.close()
+
+
+def test_the_printed_rights_are_enough_for_accounts(house: House) -> None:
+    role, static = house.role("-read"), house.static("owner")
+    account = house.leased(role)
+    house.scene.server.write("sys/policies/acl/on-call", {"policy": incident_rights(house.scene.root, NAME)})
+    targets = [("database-role", f"db/{static}"), ("account", account.name)]
+
+    outcome = house.scene.cut(*targets, token=house.scene.token("on-call"))
+
+    assert (outcome.code, account.is_connected()) == (0, False)
+    assert [one.dead for one in outcome.proofs] == [True] * 5

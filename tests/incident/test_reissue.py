@@ -13,6 +13,7 @@ import pytest
 from orchestrator.errors import Refused
 from orchestrator.incident.journal import FILE, read
 from orchestrator.incident.reissue import ByHand
+from orchestrator.incident.words import outcome_document, show_outcome
 from orchestrator.live.approle import Issued
 from tests.incident.databases import House
 from tests.incident.scene import Scene
@@ -115,7 +116,7 @@ def test_a_new_secret_id_goes_out_wrapped_to_the_hook_alone(
     assert "canary-said-7f3b" not in everything_kept(scene)
 
 
-def test_without_a_hook_it_goes_to_the_answer(stack: Stack, tmp_path: Path) -> None:
+def test_without_a_hook_it_goes_to_the_answer(stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scene = approle(stack, tmp_path, {})
     scene.login("payments")
 
@@ -128,6 +129,11 @@ def test_without_a_hook_it_goes_to_the_answer(stack: Stack, tmp_path: Path) -> N
     assert new.issued.token not in everything_kept(scene)
     [line] = [one for one in read(scene.folder / FILE) if one.what == "issued"]
     assert line.data["accessor"] == new.issued.accessor
+    show_outcome(outcome)
+    said = capsys.readouterr()
+    assert new.issued.token in said.out.splitlines()
+    assert new.issued.token not in said.err
+    assert outcome_document(outcome)["reissued"]["handed"][0]["wrapping_token"] == new.issued.token
     assert scene.lives(login(scene, new.issued.token))
 
 
