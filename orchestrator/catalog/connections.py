@@ -23,8 +23,8 @@ _ROOT = Renew(
     ends=True,
     alone=True,
     stops="whoever else uses this account",
-    warns="nobody but the server knows its password from then on, and the YAML's no longer fits: raise password_version "
-    "only once the database has a password that you know",
+    warns="nobody but the server knows its password from then on, and the YAML's no longer fits: raise "
+    "password_version only once the database has a password that you know",
 )
 _NO_ROTATION = {
     "openbao": "OpenBao does not rotate the root credential on a schedule; leave it out",

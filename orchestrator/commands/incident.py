@@ -6,12 +6,13 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import close, evidence, leaked, run
-from orchestrator.incident.ground import Ground
+from orchestrator.incident import close, evidence, leaked, run, traces
+from orchestrator.incident.ground import Ground, unknown
 from orchestrator.incident.hooks import Hooks
 from orchestrator.incident.journal import FILE, Journal
 from orchestrator.incident.model import Scope, Target
@@ -26,7 +27,6 @@ from orchestrator.local import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from orchestrator.documents import Json
     from orchestrator.incident.cut import Tell
@@ -45,6 +45,8 @@ class Asked:
     targets: Sequence[tuple[str, str]] = ()  # (sort, value), none of them a secret
     tokens: Sequence[str] = field(default=(), repr=False)  # leaked tokens
     findings: Sequence[Path] = ()  # what a secret scanner wrote
+    logs: Sequence[Path] = ()  # audit logs; none: those that the server writes, where they can be read from here
+    between: str = ""
     namespace: str | None = None
     close: str = "hard"  # or "soft", or "none"
     dry_run: bool = False
@@ -55,14 +57,21 @@ class Asked:
 
 
 @contextmanager
-def _ground(root: Path, name: str, environ: Mapping[str, str], rate: float) -> Iterator[tuple[Session, Ground]]:
+def _ground(
+    root: Path,
+    name: str,
+    environ: Mapping[str, str],
+    rate: float = 0,
+    logs: Sequence[Path] = (),
+    between: str = "",
+) -> Iterator[tuple[Session, Ground]]:
     """What the incident stands on; a mistake in the YAML does not stop a revocation, it only hides the owners."""
     with ExitStack() as stack:
-        environment, wrong, more = None, "", {}
+        environment, wrong, secret = None, "", unknown
         try:
             context = stack.enter_context(opened(root, name, environ))
             session, environment = context.session, context.environment
-            more["secret"] = partial(resolve, environ=context.environ, root=root, server=session.server)
+            secret = partial(resolve, environ=context.environ, root=root, server=session.server)
         except ConfigInvalid as error:
             if not variable(environ, "ADDR"):
                 raise
@@ -70,7 +79,9 @@ def _ground(root: Path, name: str, environ: Mapping[str, str], rate: float) -> I
             wrong = f"the configuration is not valid, so owners are not known: {error.problems[0]}"
         me = session.server.read("auth/token/lookup-self") or {}
         titles = frozenset(one.title for one in environment.declarations) if environment else frozenset()
-        yield session, Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong, **more)
+        found = Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong, secret)
+        here = root / ".strongroom/stack/vault"  # where the embedded stack's server names its log from
+        yield session, replace(found, logs=traces.logs(found, logs, here), between=traces.between(between))
 
 
 def revoke(
@@ -80,7 +91,7 @@ def revoke(
     folder = evidence.folder(root, asked.incident)
     if asked.close not in WAYS:
         raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
-    with _ground(root, name, environ, asked.rate) as (session, ground):
+    with _ground(root, name, environ, asked.rate, asked.logs, asked.between) as (session, ground):
         named = _targets(ground, asked)
         found = _preview(
             session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes, reissue=asked.reissue
@@ -114,8 +125,10 @@ def resume(
         agreed = journal.last("agreed")
         if agreed is None:
             raise StrongroomError(f"{incident}: nobody said yes yet, so nothing was begun; run invoke revoke again")
-        with _ground(root, agreed.data["environment"], environ, agreed.data["rate"]) as (session, ground):
-            _check_home(session, agreed.data)
+        said = agreed.data
+        logs = [Path(one) for one in said["logs"]]
+        with _ground(root, said["environment"], environ, said["rate"], logs, said["between"]) as (session, ground):
+            _check_home(session, said)
             targets = [Target(**one) for line in journal.of("agreed") for one in line.data["targets"]]
             found = _preview(
                 session, ground, incident, list(dict.fromkeys(targets)), agreed.data["close"], counted=False, again=True
@@ -156,6 +169,8 @@ def _agreed(session: Session, name: str, found: Preview, asked: Asked) -> dict[s
         "notes": list(found.scope.notes),
         "problems": [one.text for one in found.problems],
         "close": asked.close,
+        "logs": [str(one.absolute()) for one in asked.logs],
+        "between": asked.between,
         "rate": asked.rate,
         "reissue": asked.reissue,
     }
@@ -210,5 +225,5 @@ def _targets(ground: Ground, asked: Asked) -> leaked.Named:
 def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str) -> list[str]:
     """Open again what the incident shut; the titles of what was opened."""
     folder = _there(root, incident)
-    with _ground(root, name, environ, 0) as (_, ground), _journal(folder) as journal:
+    with _ground(root, name, environ) as (_, ground), _journal(folder) as journal:
         return list(close.reopen(ground, journal))

@@ -16,7 +16,9 @@ from orchestrator.live.standing import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
+    from orchestrator.audit.read import Between
     from orchestrator.declared import Environment
     from orchestrator.documents import Json, Spec
     from orchestrator.live.server import Server
@@ -27,7 +29,7 @@ REVOKE, LOOKUP = "auth/token/revoke-accessor", "auth/token/lookup-accessor"
 NO_SUCH_TOKEN = ("invalid accessor", "No token found")
 
 
-def _unknown(reference: str) -> str:
+def unknown(reference: str) -> str:
     raise StrongroomError(f"{reference} cannot be looked up without a configuration")
 
 
@@ -41,7 +43,9 @@ class Ground:
     environment: Environment | None = None
     titles: frozenset[str] = field(default_factory=frozenset)  # what the YAML declares
     wrong: str = ""  # why there is no environment
-    secret: Callable[[str], str] = field(default=_unknown, repr=False)  # what a reference of the YAML leads to
+    secret: Callable[[str], str] = field(default=unknown, repr=False)  # what a reference of the YAML leads to
+    logs: tuple[Path, ...] = ()  # audit logs at hand
+    between: Between | None = None  # the time in which to look for what leaked
 
     @property
     def namespace(self) -> str:
