@@ -14,7 +14,7 @@ from orchestrator.local import stack as local
 from orchestrator.local.files import locked
 from orchestrator.local.postgres import Database, start, stop
 from tests.incident.databases import House
-from tests.incident.scene import NAME
+from tests.incident.scene import NAME, Scene
 from tests.incident.test_resume import killed
 
 if TYPE_CHECKING:
@@ -350,3 +350,40 @@ def test_the_printed_rights_are_enough_for_accounts(house: House) -> None:
 
     assert (outcome.code, account.is_connected()) == (0, False)
     assert [one.dead for one in outcome.proofs] == [True] * 5
+
+
+def test_a_session_that_may_not_be_ended_is_alive(house: House, tmp_path: Path) -> None:
+    admin, password = f"{house.drawn}_maker", "canary-maker-7f3b"
+    house.admin.execute(f"CREATE ROLE \"{admin}\" LOGIN CREATEROLE PASSWORD '{password}'".encode())
+    own = House.on(house.running, tmp_path / "own", username=admin, password="env:MAKER_PASSWORD")
+    own.scene.said["MAKER_PASSWORD"] = password
+    own.mount(password)
+    account = own.leased(own.role("-read"))
+    pid = account.session.info.backend_pid
+
+    outcome = own.scene.cut(("database-role", f"db/{own.drawn}-read"))
+
+    assert (outcome.code, own.knows(account.name), account.is_connected()) == (1, False, True)
+    [(dead, title, said)] = proofs(outcome, "session")[:1]
+    assert (dead, title) == (False, f"session {pid} of {account.name}")
+    assert said.startswith("it is open still: permission denied to terminate process ")
+    assert said.endswith(f"run as a superuser: SELECT pg_terminate_backend({pid});")
+    own.close()
+
+
+def test_a_database_that_nothing_here_speaks_to_is_unproven(stack: Stack, tmp_path: Path, namespaces: None) -> None:  # noqa: ARG001 - it skips
+    cache = {"host": "127.0.0.1", "username": "admin", "password": "env:CACHE_PASSWORD", "allowed_roles": []}
+    document = {"secrets": {"db": {"type": "database", "redis": {"cache": {**cache, "verify_connection": False}}}}}
+    scene = Scene.on(stack, tmp_path, document)
+    scene.server.write("sys/mounts/db", {"type": "database"})
+    scene.server.write("db/roles/reader", {"db_name": "cache", "creation_statements": ["[]"]})
+
+    outcome = scene.cut(("database-role", "db/reader"))
+
+    assert [(one.dead, one.title, one.said) for one in outcome.proofs] == [
+        (
+            None,
+            "accounts of db/config/cache",
+            "the database itself was not asked: it is of redis, which nothing here speaks: look there by hand",
+        )
+    ]

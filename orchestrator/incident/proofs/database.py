@@ -115,7 +115,8 @@ def _declaration(ground: Ground, here: Behind) -> Declaration | None:
         (
             one
             for one in ground.environment.declarations
-            if one.object and "connection_url" in one.spec and f"{one.mount}/config/{one.name}" == here.path
+            if one.object and one.object.witness and one.object.key not in {_MADE, _KEPT}
+            if f"{one.mount}/config/{one.name}" == here.path
         ),
         None,
     )
