@@ -23,7 +23,7 @@ from orchestrator.incident.scope import scope as scope_of
 from orchestrator.live import bulk
 from orchestrator.live.place import variable
 from orchestrator.live.secrets import resolve
-from orchestrator.local import files
+from orchestrator.local import files, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,22 +66,23 @@ def _ground(
     between: str = "",
 ) -> Iterator[tuple[Session, Ground]]:
     """What the incident stands on; a mistake in the YAML does not stop a revocation, it only hides the owners."""
-    with ExitStack() as stack:
+    with ExitStack() as until:
         environment, wrong, secret = None, "", unknown
         try:
-            context = stack.enter_context(opened(root, name, environ))
+            context = until.enter_context(opened(root, name, environ))
             session, environment = context.session, context.environment
             secret = partial(resolve, environ=context.environ, root=root, server=session.server)
         except ConfigInvalid as error:
             if not variable(environ, "ADDR"):
                 raise
-            session = stack.enter_context(unconfigured(root, environ))
+            session = until.enter_context(unconfigured(root, environ))
             wrong = f"the configuration is not valid, so owners are not known: {error.problems[0]}"
         me = session.server.read("auth/token/lookup-self") or {}
         titles = frozenset(one.title for one in environment.declarations) if environment else frozenset()
         found = Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong, secret)
-        here = root / ".strongroom/stack/vault"  # where the embedded stack's server names its log from
-        yield session, replace(found, logs=traces.logs(found, logs, here), between=traces.between(between))
+        running = stack.current(root)
+        folder = running.folder if running else None
+        yield session, replace(found, logs=traces.logs(found, logs, folder), between=traces.between(between))
 
 
 def revoke(
