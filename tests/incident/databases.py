@@ -62,6 +62,13 @@ class House:
         admin = psycopg.connect(postgres(running), autocommit=True)
         return cls(scene, running, admin, str(connection["username"]))
 
+    def beside(self, root: Path, **settings: Any) -> House:  # noqa: ANN401 - any setting
+        """Another scene, which ends with this one."""
+        found = House.on(self.running, root, **settings)
+        found.opened, found.drawn = self.opened, self.drawn
+        self.opened.append(found.admin)
+        return found
+
     def mount(self, password: str = "", **settings: Any) -> None:  # noqa: ANN401 - any setting
         """The mount and its connection, as the YAML declares them."""
         self.scene.server.write("sys/mounts/db", {"type": "database"})

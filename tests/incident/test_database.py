@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -30,10 +31,9 @@ TURNED = ("agreed", "found", "accounts", "looked again", "turning", "turned", "c
 
 @pytest.fixture
 def house(stack: Stack, tmp_path: Path, namespaces: None) -> Iterator[House]:  # noqa: ARG001 - it skips
-    found = House.on(stack, tmp_path)
-    found.mount()
-    yield found
-    found.close()
+    with closing(House.on(stack, tmp_path)) as found:
+        found.mount()
+        yield found
 
 
 def proofs(outcome: Outcome, *what: str) -> list[tuple[bool | None, str, str]]:
@@ -310,12 +310,16 @@ def test_an_account_that_owns_a_table_is_named_with_what_to_do(house: House) -> 
     assert outcome.cut.left[f"account {account.lease}"].startswith(
         "the account owns something, so that the database keeps it, alive: run DROP OWNED BY for it "
     )
+    house.admin.execute(f'DROP OWNED BY "{account.name}"'.encode())
+
+    assert house.scene.resume().code == 0
+    assert (house.knows(account.name), account.is_connected()) == (False, False)
 
 
 def test_a_root_password_is_turned_only_where_it_is_named(house: House, tmp_path: Path) -> None:
     admin, first = f"{house.drawn}_admin", "canary-root-7f3b"
     house.admin.execute(f"CREATE ROLE \"{admin}\" LOGIN SUPERUSER PASSWORD '{first}'".encode())
-    own = House.on(house.running, tmp_path / "own", username=admin, password="env:ROOT_PASSWORD")
+    own = house.beside(tmp_path / "own", username=admin, password="env:ROOT_PASSWORD")
     own.scene.said["ROOT_PASSWORD"] = first
     own.mount(first)
     thief = own.login(admin, first)
@@ -337,7 +341,6 @@ def test_a_root_password_is_turned_only_where_it_is_named(house: House, tmp_path
     )
     own.role("-read")
     assert own.leased(f"{own.drawn}-read").is_connected(), "the server itself goes on with the new one"
-    own.close()
 
 
 def test_the_printed_rights_are_enough_for_accounts(house: House) -> None:
@@ -355,20 +358,20 @@ def test_the_printed_rights_are_enough_for_accounts(house: House) -> None:
 def test_a_session_that_may_not_be_ended_is_alive(house: House, tmp_path: Path) -> None:
     admin, password = f"{house.drawn}_maker", "canary-maker-7f3b"
     house.admin.execute(f"CREATE ROLE \"{admin}\" LOGIN CREATEROLE PASSWORD '{password}'".encode())
-    own = House.on(house.running, tmp_path / "own", username=admin, password="env:MAKER_PASSWORD")
+    own = house.beside(tmp_path / "own", username=admin, password="env:MAKER_PASSWORD")
     own.scene.said["MAKER_PASSWORD"] = password
     own.mount(password)
-    account = own.leased(own.role("-read"))
+    account = own.leased(own.role("-read", revocation_statements=['DROP ROLE "{{name}}"']))
     pid = account.session.info.backend_pid
 
     outcome = own.scene.cut(("database-role", f"db/{own.drawn}-read"))
 
+    assert outcome.cut.left == {}
     assert (outcome.code, own.knows(account.name), account.is_connected()) == (1, False, True)
     [(dead, title, said)] = proofs(outcome, "session")[:1]
     assert (dead, title) == (False, f"session {pid} of {account.name}")
     assert said.startswith("it is open still: permission denied to terminate process ")
     assert said.endswith(f"run as a superuser: SELECT pg_terminate_backend({pid});")
-    own.close()
 
 
 def test_a_database_that_nothing_here_speaks_to_is_unproven(stack: Stack, tmp_path: Path, namespaces: None) -> None:  # noqa: ARG001 - it skips

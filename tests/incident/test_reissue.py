@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from tests.incident.scene import Scene
 from tests.incident.test_resume import killed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from orchestrator.incident.reissue import Reissued
@@ -68,6 +70,13 @@ def approle(stack: Stack, root: Path, hooks: dict[str, Any], **other: Any) -> Sc
     scene = Scene.on(stack, root, document)
     scene.approle("payments", "orders")
     return scene
+
+
+@pytest.fixture
+def house(stack: Stack, tmp_path: Path) -> Iterator[House]:
+    with closing(House.on(stack, tmp_path)) as found:
+        found.mount()
+        yield found
 
 
 def replaced(outcome: Outcome) -> Reissued:
@@ -205,9 +214,7 @@ def test_what_a_thief_still_opens_stays_shut(stack: Stack, tmp_path: Path) -> No
     assert (scene.server.read(f"identity/entity/id/{entity}") or {})["disabled"] is True
 
 
-def test_nothing_is_replaced_while_something_lives(stack: Stack, tmp_path: Path) -> None:
-    house = House.on(stack, tmp_path)
-    house.mount()
+def test_nothing_is_replaced_while_something_lives(house: House) -> None:
     role = house.role("-read", revocation_statements=["SELECT 1"])
     house.leased(role)
 
@@ -218,12 +225,9 @@ def test_nothing_is_replaced_while_something_lives(stack: Stack, tmp_path: Path)
         outcome.notes[-1] == "nothing is replaced while something of the leak lives: end that, then resume the incident"
     )
     assert (house.scene.server.read(f"db/roles/{role}") or {})["creation_statements"] == []
-    house.close()
 
 
-def test_a_database_role_serves_again_and_its_users_are_told(stack: Stack, tmp_path: Path) -> None:
-    house = House.on(stack, tmp_path)
-    house.mount()
+def test_a_database_role_serves_again_and_its_users_are_told(house: House) -> None:
     role, static = house.role("-read"), house.static("owner")
     house.leased(role)
 
@@ -239,7 +243,6 @@ def test_a_database_role_serves_again_and_its_users_are_told(stack: Stack, tmp_p
         ),
     )
     assert house.leased(role).is_connected()
-    house.close()
 
 
 @pytest.mark.parametrize("line", range(len(CUT) + 1, len(CUT) + len(STEPS) + 1))
