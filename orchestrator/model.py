@@ -258,11 +258,12 @@ class Waits:
 class Gives:
     """What an object gives out that a thief could use, and how an incident ends each; texts are templates.
 
-    They speak of {mount}, {name} and {id}. A token is told by what the server says of it, all else stands in a list.
+    They speak of {mount}, {name} and {id}, and of the live object's own settings by name: {role_id}. A token is told by
+    what the server says of it, all else stands in a list.
     """
 
     what: str  # what people call one
-    says: Mapping[str, str] = field(default_factory=dict)  # of a token, by dotted path in its lookup
+    says: Mapping[str, str] = field(default_factory=dict)  # of a token, by dotted path in its lookup; `*` ends a prefix
     list: str = ""  # where the server lists them
     id: str = "{key}"  # its id by its key in the list
     end: Write | None = None  # the request that ends one
@@ -272,6 +273,10 @@ class Gives:
     flag: str = ""  # what that answer holds, not empty and not false, of one that is dead
     proof: str = ""  # what tries a dead one again, besides looking: `module:function`
     stays: str = ""  # why none can be ended, as half a sentence
+    untold: str = ""  # why the server does not tell which they are, and what to do, as half a sentence
+    where: Callable[[Spec], bool] = field(default=lambda _: True)  # of which live objects all this is so
+    telling: tuple[str, str, str] = ("", "", "")  # at which path which setting must hold which word for it to be told
+    held: Mapping[str, str] = field(default_factory=dict)  # what a rate-limit quota names to hold new ones back
 
 
 @dataclass(frozen=True)
@@ -319,6 +324,9 @@ class Object:
     shut: Mapping[str, Json] = field(default_factory=dict)  # the settings with which it gives out nothing more
     renew: Renew | None = None  # how what leaked of it is replaced
     witness: str = ""  # what asks the system behind the server which accounts live: `module:function`
+    merges: bool = False  # a write changes what it carries, and leaves alone what it does not
+    open: str = ""  # what still comes out of it, shut or not, as half a sentence
+    alias: str = ""  # the template of the name by which identity knows who logs in by it, where that is its own
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 
@@ -350,6 +358,7 @@ class Kind:
     root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`
     account: str = ""  # what tells whose an account in a system behind a mount is, by its name: `module:function`
+    shut: Write | None = None  # what shuts a whole mount at once
 
     @property
     def type(self) -> str:

@@ -38,6 +38,8 @@ APPROLE = Kind(
             gives=(_SECRET_ID, tokens("auth/{mount}/login", role_name="{name}")),
             shut={"secret_id_bound_cidrs": NOWHERE, **SHUT},
             renew=Renew("SecretID", Write(_MADE), wrapped=True),
+            merges=True,
+            alias="{role_id}",
             parts=(
                 Part(
                     Resource(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import close, evidence, leaked, run, traces
+from orchestrator.incident import close, evidence, leaked, places, run, traces
 from orchestrator.incident.ground import Ground, unknown
 from orchestrator.incident.hooks import Hooks
 from orchestrator.incident.journal import FILE, Journal
@@ -213,10 +213,12 @@ def _check(found: Preview, asked: Asked) -> None:
 
 def _targets(ground: Ground, asked: Asked) -> leaked.Named:
     """What leaked, each with its namespace; leaked tokens become their accessors, by which they are held."""
-    namespace = ground.namespace if asked.namespace is None else asked.namespace
+    below = asked.namespace == places.ALL
+    namespace = ground.namespace if below or asked.namespace is None else asked.namespace
     inside = ground.inside(namespace)
-    said = leaked.Named(tuple(Target(sort, value, namespace) for sort, value in asked.targets))
-    found = said + leaked.tokens(inside, asked.tokens) + leaked.findings(inside, asked.findings)
+    grounds = list(places.within(inside)) if below and (asked.tokens or asked.findings) else [inside]
+    said = leaked.Named(tuple(Target(sort, value, namespace, below) for sort, value in asked.targets))
+    found = said + leaked.tokens(grounds, asked.tokens) + leaked.findings(grounds, asked.findings)
     if not found.targets:
         names = "nothing is named as leaked: say --role, --accessor, --token or another of --help"
         raise StrongroomError("\n".join(found.notes) or names)

@@ -53,7 +53,7 @@ def _given(ground: Ground, one: Origin, made: int) -> Iterator[tuple[Credential,
     """The leases of an object that are not older than an account, and by how many seconds they are younger."""
     leases = [
         lister.made(key)
-        for lister in one.listers(ground)
+        for lister in one.listers(ground, one.live(ground.server))
         for key in ground.server.list(lister.path.rstrip("/"))
         if not key.endswith("/")
     ]
