@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import close, evidence, leaked, places, run, traces
+from orchestrator.incident import approval, close, evidence, leaked, places, run, seal, sign, traces
 from orchestrator.incident.ground import Ground, unknown
 from orchestrator.incident.hooks import Hooks
-from orchestrator.incident.journal import FILE, Journal
+from orchestrator.incident.journal import FILE, Journal, now
 from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
 from orchestrator.incident.reissue import begun
 from orchestrator.incident.scope import closing
 from orchestrator.incident.scope import scope as scope_of
+from orchestrator.incident.story import story
 from orchestrator.live import bulk
 from orchestrator.live.place import variable
 from orchestrator.live.secrets import resolve
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json
     from orchestrator.incident.cut import Tell
     from orchestrator.incident.run import Outcome, Preview
+    from orchestrator.incident.story import Shut
     from orchestrator.live.session import Session
 
 
@@ -53,7 +55,9 @@ class Asked:
     reissue: bool = False  # replace what was cut, once it is proven dead
     yes: str = ""  # the digest that was agreed to
     rate: float = 0
+    sign: str = ""  # the key that signs the evidence
     agree: Callable[[Preview], None] = lambda _: None  # a person's last word; raises when it is not yes
+    approve: Callable[[], str] = str  # the token of a second person, asked for when all else is said; empty for none
 
 
 @contextmanager
@@ -93,6 +97,8 @@ def revoke(
     if asked.close not in WAYS:
         raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
     with _ground(root, name, environ, asked.rate, asked.logs, asked.between) as (session, ground):
+        if asked.sign:
+            sign.signer(asked.sign, ground.server)  # a key that is not there is told before anything is done
         named = _targets(ground, asked)
         found = _preview(
             session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes, reissue=asked.reissue
@@ -102,15 +108,21 @@ def revoke(
         if asked.dry_run:
             return found
         _check(found, asked)
+        approver = approval.given(ground, asked.approve)
         with _journal(files.private_folder(folder)) as journal:
             if begun(journal):
                 raise Refused(
                     f"{asked.incident} is cut, and what leaked is being replaced: invoke incident.resume goes on with "
                     "that; give a new leak a name of its own"
                 )
-            journal.write("agreed", **_agreed(session, name, found, asked))
+            journal.write("agreed", **_agreed(session, name, found, asked), approved_by=approver)
             hooks = _hooks(ground, root, environ, asked.incident) if asked.reissue else None
-            return run.carry_out(ground, journal, found, named.held, tell, time.monotonic, hooks)
+            return _sealed(
+                ground,
+                folder,
+                asked.sign,
+                lambda: run.carry_out(ground, journal, found, named.held, tell, time.monotonic, hooks),
+            )
 
 
 def _hooks(ground: Ground, root: Path, environ: Mapping[str, str], incident: str) -> Hooks:
@@ -118,7 +130,12 @@ def _hooks(ground: Ground, root: Path, environ: Mapping[str, str], incident: str
 
 
 def resume(
-    root: Path, environ: Mapping[str, str], incident: str, show: Callable[[Preview], None], tell: Tell
+    root: Path,
+    environ: Mapping[str, str],
+    incident: str,
+    show: Callable[[Preview], None],
+    tell: Tell,
+    key: str = "",
 ) -> Outcome:
     """Finish what was agreed to, wherever it was killed; nobody is asked again."""
     folder = _there(root, incident)
@@ -138,7 +155,16 @@ def resume(
             journal.write("resumed", who=session.who)
             wanted = any(line.data["reissue"] for line in journal.of("agreed"))
             hooks = _hooks(ground, root, environ, incident) if wanted else None
-            return run.carry_out(ground, journal, found, {}, tell, time.monotonic, hooks)
+            return _sealed(
+                ground, folder, key, lambda: run.carry_out(ground, journal, found, {}, tell, time.monotonic, hooks)
+            )
+
+
+def _sealed(ground: Ground, folder: Path, key: str, act: Callable[[], Outcome]) -> Outcome:
+    """Carry it out, and seal the evidence."""
+    outcome, made = seal.sealed(folder, key or ground.signer, ground.server, now, act)
+    notes = (f"the evidence is not signed: {made.unsigned}",) if made.unsigned else ()
+    return replace(outcome, notes=(*outcome.notes, *notes))
 
 
 def _preview(
@@ -225,8 +251,33 @@ def _targets(ground: Ground, asked: Asked) -> leaked.Named:
     return found
 
 
-def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str) -> list[str]:
+@dataclass(frozen=True)
+class Undo:
+    """How far an undo-close may go."""
+
+    unfinished: bool = False  # open it though the incident is not finished
+    sign: str = ""
+    agree: Callable[[Sequence[Shut]], None] = lambda _: None  # sees what would be opened; raises when it is not yes
+
+
+def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str, undo: Undo | None = None) -> list[str]:
     """Open again what the incident shut; the titles of what was opened."""
-    folder = _there(root, incident)
-    with _ground(root, name, environ) as (_, ground), _journal(folder) as journal:
-        return list(close.reopen(ground, journal))
+    folder, asked = _there(root, incident), undo or Undo()
+    with _journal(folder) as journal:
+        agreed = journal.last("agreed")
+        told = story(folder)
+        if agreed is None or not told.still_shut:
+            return []
+        if told.code is None and not asked.unfinished:
+            raise Refused(
+                f"{incident} is not finished, so what leaked may still be used: run invoke incident.resume {incident} "
+                "first, or say --unfinished"
+            )
+        with _ground(root, name or agreed.data["environment"], environ) as (session, ground):
+            _check_home(session, agreed.data)
+            asked.agree(told.still_shut)
+            journal.write("undoing", who=session.who, closes=[one.title for one in told.still_shut])
+            done, _ = seal.sealed(
+                folder, asked.sign or ground.signer, ground.server, now, lambda: list(close.reopen(ground, journal))
+            )
+            return done

@@ -98,10 +98,11 @@ def _environment(
         return None
     wrong, warnings = check_limits(found, node.remarks, lambda: _lower(root, name))
     problems += wrong
-    plain = {key: one.plain() for key, one in node.items() if key in {"namespace", "owner"}}
+    plain = {key: one.plain() for key, one in node.items() if key in {"namespace", "owner", "approvals"}}
     everything = (*declared, *(one.declaration() for one in found))
     said_of = (plain.get("namespace", ""), plain.get("owner", ""))
-    return Environment(name, cluster, *said_of, everything, tuple(sorted(set(warnings))), hooks(node))
+    sign, beside = _text(node.at(["evidence", "sign"])), tuple(sorted(set(warnings)))
+    return Environment(name, cluster, *said_of, everything, beside, plain.get("approvals", 1), sign, hooks(node))
 
 
 def _lower(root: Path, name: str) -> Iterator[Entry]:

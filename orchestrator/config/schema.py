@@ -10,7 +10,7 @@ from orchestrator.catalog import FAMILIES, SYSTEM
 from orchestrator.config.clusters import CLUSTER
 from orchestrator.config.described import RAISE_IT, remarks, shown
 from orchestrator.config.files import pattern
-from orchestrator.config.words import A_REFERENCE, MAP_OF_SETTINGS, MAP_TO_SETTINGS, SECRET, SEED, closed
+from orchestrator.config.words import A_REFERENCE, A_SIGNER, MAP_OF_SETTINGS, MAP_TO_SETTINGS, SECRET, SEED, closed
 from orchestrator.documents import Json, get
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _HEAD: Schema = {
         },
         "description": "a map from an object's title to the command that replaces it after an incident",
     },
+    "approvals": {"type": "integer", "enum": [1, 2], "description": "1 or 2: how many people a revocation asks for"},
+    "evidence": closed({"sign": A_SIGNER}, MAP_OF_SETTINGS),
 }
 
 

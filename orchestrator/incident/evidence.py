@@ -60,14 +60,14 @@ def known(journal: Journal) -> list[Credential]:
     """Every credential that was ever found in this incident, once."""
     found: dict[tuple[str, str, str], Credential] = {}
     for line in journal.of("found"):
-        found |= {one.key: one for one in map(Credential.of, loaded(journal, line))}
+        found |= {one.key: one for one in map(Credential.of, stored(journal.path.parent, line))}
     return list(found.values())
 
 
-def loaded(journal: Journal, line: Line) -> Json:
-    """What stands in the file of a line, if it is still what was written."""
-    path = journal.path.parent / line.data["file"]
-    text = path.read_text(encoding="utf-8")
-    if hashlib.sha256(text.encode()).hexdigest() != line.data["sha256"]:
-        raise Tampered(f"{path}: this file was changed after it was written")
-    return json.loads(text)
+def stored(folder: Path, line: Line) -> Json:
+    """What stands in the file that a line of the journal names, which is as it was written."""
+    path = folder / line.data["file"]
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != line.data["sha256"]:
+        raise Tampered(f"{path}: this file was {'changed' if content else 'removed'} after it was written")
+    return json.loads(content)

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.incident import close, cut, evidence, hanging, stuck, traces, turn, witness
+from orchestrator.incident import close, cut, evidence, hanging, logged, stuck, traces, turn, witness
 from orchestrator.incident.cut import Cut
 from orchestrator.incident.look import blast
 from orchestrator.incident.model import Blast, Proof, Scope
@@ -124,6 +124,7 @@ def carry_out(
     outcome = _ended(journal, agreed) if cut_before else _carried_out(ground, journal, agreed, held, tell)
     if hooks is not None:
         outcome = _replaced(outcome, Reissue(ground, journal, agreed.scope, hooks))
+    logged.collect(ground, journal)
     journal.write("finished", code=outcome.code)
     return replace(outcome, seconds=clock() - started)
 
@@ -132,7 +133,7 @@ def _carried_out(ground: Ground, journal: Journal, agreed: Preview, held: Mappin
     scope = agreed.scope + Scope(singles=tuple(evidence.known(journal)))
     shut = tuple(one.title for one in close.shut(ground, journal, scope.closes))
     found = _blast(ground, scope)
-    evidence.keep(journal, found, agreed.owners)
+    evidence.keep(journal, found, {**agreed.owners, **ground.owners(found.credentials)})
     asked = (*scope.accounts, *witness.hanging(ground, found.leases))
     with witness.called(ground, journal, asked) as witnesses:
         done, turned = _cut(ground, journal, scope, found, tell, witnesses)

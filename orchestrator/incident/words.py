@@ -15,6 +15,8 @@ from orchestrator.report import err, issued_document, out, show_issued
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import Console
+
     from orchestrator.documents import Json
     from orchestrator.incident.model import Blast, Turn
     from orchestrator.incident.reissue import Reissued
@@ -25,9 +27,14 @@ _OFTEN = 0.1
 _STATES = {True: ("dead", "green"), False: ("ALIVE", "red"), None: ("unproven", "yellow")}
 
 
-def show_preview(preview: Preview) -> None:
+def show_aside(preview: Preview) -> None:
+    """The same on stderr, where stdout is for a program."""
+    show_preview(preview, err())
+
+
+def show_preview(preview: Preview, console: Console | None = None) -> None:
     """What leaked, what would be shut, and what would be cut."""
-    console = out()
+    console = console or out()
     console.print(f"{preview.incident}: {', '.join(str(one) for one in preview.targets)}", style="bold")
     for problem in preview.problems:
         err().print(
@@ -38,7 +45,7 @@ def show_preview(preview: Preview) -> None:
     for turn in _turns(preview):
         console.print(f"  ↻ {turn.title}: a new {turn.what}, which stops {turn.stops}", style="red")
     if preview.blast is not None:
-        _show_blast(preview.blast, preview)
+        _show_blast(preview.blast, preview, console)
     for turn in preview.scope.turns if preview.reissue else ():
         if not turn.ends:
             console.print(f"  + {turn.title}: a new {turn.what} afterwards", style="green")
@@ -51,21 +58,21 @@ def _turns(preview: Preview) -> list[Turn]:
     return [one for one in preview.scope.turns if one.ends]
 
 
-def _show_blast(found: Blast, preview: Preview) -> None:
+def _show_blast(found: Blast, preview: Preview, console: Console) -> None:
     table = Table("source", "what", box=None, pad_edge=False, header_style="dim")
     table.add_column("alive", justify="right")
     table.add_column("owner")
     for (source, what), count in sorted(Counter((one.source, one.what) for one in found.credentials).items()):
         table.add_row(source, what, str(count), preview.owners.get(source, "nobody declared it"))
     if found.credentials:
-        out().print(table)
+        console.print(table)
     looked = f"{found.tokens} tokens were looked at with {found.requests} requests in {found.seconds:.1f} s"
-    out().print(f"{len(found)} to cut; {looked}; cutting takes about {_expected(found):.0f} s")
+    console.print(f"{len(found)} to cut; {looked}; cutting takes about {_expected(found):.0f} s")
     for namespace, path, count in found.leases:
         where = f"{namespace}/{path}" if namespace else path
-        out().print(f"  ~ {count} leases of {where}: those that hang on a cut token end with it")
+        console.print(f"  ~ {count} leases of {where}: those that hang on a cut token end with it")
     for one in found.spared:
-        out().print(f"  = spared {one}")
+        console.print(f"  = spared {one}")
 
 
 def _expected(found: Blast) -> float:

@@ -145,7 +145,7 @@ def _before(ground: Ground, journal: Journal, here: Behind) -> None:
     kept = {name: known[name] for name in here.kept if name in known}
     earlier = [line for line in journal.of("accounts") if (line.data["namespace"], line.data["connection"]) == here.key]
     for line in earlier:
-        here.made |= evidence.loaded(journal, line)["made"]
+        here.made |= evidence.stored(journal.path.parent, line)["made"]
     name = f"accounts-{sum(1 for _ in journal.of('accounts')) + 1}.json"
     document = {"made": candidates, "kept": kept, "silent": here.silent}
     hash_ = evidence.store(journal, name, document)
