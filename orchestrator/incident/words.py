@@ -51,7 +51,7 @@ def show_preview(preview: Preview, console: Console | None = None) -> None:
             console.print(f"  + {turn.title}: a new {turn.what} afterwards", style="green")
     for note in preview.scope.notes:
         console.print(f"  ! {note}", style="yellow")
-    console.print(f"digest {preview.digest}", style="dim")
+    console.print(f"digest {preview.digest}: --yes {preview.digest} agrees to this without being asked", style="dim")
 
 
 def _turns(preview: Preview) -> list[Turn]:
