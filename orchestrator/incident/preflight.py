@@ -96,8 +96,9 @@ def _server(ground: Ground) -> Iterator[Problem]:
     if devices is None:
         yield Problem("the token may not see the audit devices: whether requests are recorded is not known")
     elif len(_mounted(devices)) < _TWO:
+        count = len(_mounted(devices))
         yield Problem(
-            f"the server has {len(_mounted(devices))} audit devices: with one of two failing, nothing is lost"
+            f"the server has {count or 'no'} audit device{'s' * (count != 1)}: two keep the record when one fails"
         )
 
 
