@@ -196,6 +196,7 @@ NAMED = {
     "lease-prefix": "all leases below a path",
     "secret-id-accessor": "a SecretID's accessor",
     "database-role": "a role of a database mount, such as database/orders-read",
+    "account": "an account of a database, by its name in a log or a finding",
     "everything": "all that the environment's namespace gave out, but for your own token; takes the environment's name",
 }
 
@@ -208,6 +209,7 @@ NAMED = {
         "namespace": "the namespace of what leaked, from the root; the environment's, or `all` for it and all below",
         "close": "hard shuts what gave it out, soft lets one an hour through, none leaves it open",
         "dry-run": "show what hangs on it, and end",
+        "reissue": "replace what was cut once it is proven dead, and call the hooks of `on_revoke`",
         "yes": "the digest that --dry-run showed: go on without asking",
         "max-rate": "requests a second at most, for a server under attack",
         "audit-log": "an audit log, plain or gzipped; the server's own, where it can be read, when left out",
@@ -227,6 +229,7 @@ def revoke(
     namespace: str = "",
     close: str = "hard",
     dry_run: bool = False,
+    reissue: bool = False,
     yes: str = "",
     approve: str = "",
     max_rate: float = 0.0,
@@ -247,6 +250,7 @@ def revoke(
     lease_prefix: list[str] | None = None,
     secret_id_accessor: list[str] | None = None,
     database_role: list[str] | None = None,
+    account: list[str] | None = None,
     everything: list[str] | None = None,
 ) -> None:
     """Cut everything that hangs on what leaked, prove it dead, and keep the evidence."""
@@ -268,6 +272,7 @@ def revoke(
             namespace or None,
             close,
             dry_run,
+            reissue,
             yes,
             max_rate,
             sign,

@@ -44,7 +44,8 @@ def _told(ground: Ground) -> Iterator[Problem]:
 
 def _rights(ground: Ground, scope: Scope) -> Iterator[Problem]:
     """Each capability that a step needs and the caller lacks."""
-    several = (scope.rules, scope.closes, scope.listers, scope.singles)
+    ends = [one for one in scope.turns if one.ends]
+    several = (scope.rules, scope.closes, scope.listers, scope.singles, ends)
     for namespace in {one.namespace for some in several for one in some}:
         needed = dict(_needed(namespace, scope))
         held = ground.inside(namespace).server.write("sys/capabilities-self", {"paths": list(needed)})
@@ -72,6 +73,9 @@ def _needed(namespace: str, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]
     for one in scope.singles:
         if one.namespace == namespace and one.end:
             yield one.end.path, ("update",)
+    for turn in scope.turns:
+        if turn.namespace == namespace and turn.ends:
+            yield turn.ask.path, ("update",)
 
 
 def _time(ground: Ground) -> Iterator[Problem]:
@@ -92,8 +96,9 @@ def _server(ground: Ground) -> Iterator[Problem]:
     if devices is None:
         yield Problem("the token may not see the audit devices: whether requests are recorded is not known")
     elif len(_mounted(devices)) < _TWO:
+        count = len(_mounted(devices))
         yield Problem(
-            f"the server has {len(_mounted(devices))} audit devices: with one of two failing, nothing is lost"
+            f"the server has {count or 'no'} audit device{'s' * (count != 1)}: two keep the record when one fails"
         )
 
 

@@ -1,0 +1,1 @@
+"""What proves an end where it counts: at the system that a credential was for."""
