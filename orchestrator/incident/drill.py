@@ -21,7 +21,7 @@ from orchestrator.incident.runbook import FOLDER, NONE, load
 from orchestrator.incident.verify import verify
 from orchestrator.incident.walk import DONE, Walk, walk
 from orchestrator.live.wire import open_server
-from orchestrator.local import files, servers
+from orchestrator.local import files, postgres, servers
 from orchestrator.local import stack as local
 
 if TYPE_CHECKING:
@@ -32,6 +32,19 @@ if TYPE_CHECKING:
     from orchestrator.incident.runbook import Question, Runbook, Step
 
 NAME = "drill"
+DATABASE = {  # declared, so that its accounts are looked for in the database itself
+    "database": {
+        "type": "database",
+        "postgresql": {
+            "orders": {
+                "connection_url": "postgresql://{{username}}:{{password}}@${LOCAL_POSTGRES}/orders?sslmode=disable",
+                "username": postgres.USER,
+                "password": "env:LOCAL_POSTGRES_PASSWORD",
+                "allowed_roles": [],
+            }
+        },
+    }
+}
 _TOOLS = ("bao", "vault")
 
 
@@ -167,7 +180,7 @@ def _stage(root: Path, server: str | None) -> Iterator[Stage]:
 def _declared(folder: Path, running: local.Stack) -> None:
     config = folder / "vault-config"
     cluster = {"cluster": NAME, "server": running.server, "version": running.version, "address": running.address}
-    environment = {"environment": NAME, "cluster": NAME, "owner": "drill"}
+    environment = {"environment": NAME, "cluster": NAME, "owner": "drill", "secrets": DATABASE}
     for part, document in (("clusters", cluster), ("environments", environment)):
         files.private_folder(config / part)
         files.write(config / part / f"{NAME}.yaml", json.dumps(document))
