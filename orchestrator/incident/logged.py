@@ -49,7 +49,7 @@ def _collect(ground: Ground, journal: Journal, cut: Sequence[Credential]) -> Non
     names = as_logged(ground.server, device.path, [one.id for one in cut[:_TOKENS]])
     kept = _Kept(names)
     passed = ask(logs, [kept], _between(cut, journal.clock()))
-    text = "".join(f"{_written(names, line, entry)}\n" for line, entry in kept.lines)
+    text = "".join(kept.lines)
     journal.write(
         "logged",
         file=FILE,
@@ -89,8 +89,9 @@ class _Kept:
     marks: tuple[str, ...] = ()
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        self.lines: list[tuple[Line, Entry]] = []
+        self.lines: list[str] = []  # as they are written: entries would take ten times as much
         self.more = 0
+        self._names = names
         self._question = OfTokens(names.keys(), self._keep)
         self.watched: Watched = self._question.watched
         self._now: list[Entry] = []
@@ -101,7 +102,7 @@ class _Kept:
 
     def _keep(self, line: Line) -> None:
         if len(self.lines) < _LINES:
-            self.lines.append((line, self._now[0]))
+            self.lines.append(f"{_written(self._names, line, self._now[0])}\n")
         else:
             self.more += 1
 
