@@ -177,6 +177,10 @@ NAMED = {
     "lease-prefix": "all leases below a path",
     "secret-id-accessor": "a SecretID's accessor",
     "database-role": "a role of a database mount, such as database/orders-read",
+    "certificate": "a certificate: its serial, MOUNT:SERIAL, or file:PATH",
+    "ssh-key": "an SSH certificate or key: file:PATH, MOUNT:serial=N, MOUNT:id=KEY-ID, SHA256:PRINT, or a CA's MOUNT",
+    "transit-key": "a transit key, such as transit/orders, or transit/orders@3 to refuse that version and older ones",
+    "kv": "a secret's value, such as apps/payments/db, or apps/payments/db@3 to destroy that version though in use",
     "everything": "all that the environment's namespace gave out, but for your own token; takes the environment's name",
 }
 
@@ -191,6 +195,7 @@ NAMED = {
         "dry-run": "show what hangs on it, and end",
         "yes": "the digest that --dry-run showed: go on without asking",
         "max-rate": "requests a second at most, for a server under attack",
+        "krl": "the KRL that hosts have so far: what leaked by --ssh-key is added to it",
         "finding": "what a secret scanner wrote: SARIF, or the JSON of gitleaks, trufflehog, Kingfisher",
         "token": "a leaked token: `-` for stdin, `file:PATH`, or `prompt`",
         "format": FORMAT,
@@ -202,6 +207,7 @@ def revoke(
     incident: str = "",
     environment: str = "dev",
     namespace: str = "",
+    krl: str = "",
     close: str = "hard",
     dry_run: bool = False,
     yes: str = "",
@@ -219,6 +225,10 @@ def revoke(
     lease_prefix: list[str] | None = None,
     secret_id_accessor: list[str] | None = None,
     database_role: list[str] | None = None,
+    certificate: list[str] | None = None,
+    ssh_key: list[str] | None = None,
+    transit_key: list[str] | None = None,
+    kv: list[str] | None = None,
     everything: list[str] | None = None,
 ) -> None:
     """Cut everything that hangs on what leaked, prove it dead, and keep the evidence."""
@@ -236,6 +246,7 @@ def revoke(
             given.tokens(token or ()),
             [Path(file) for file in finding or ()],
             namespace or None,
+            krl,
             close,
             dry_run,
             yes,

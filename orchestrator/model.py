@@ -270,8 +270,15 @@ class Gives:
     look: Write = Write("")  # the request whose answer tells whether one lives
     gone: tuple[str, ...] = ()  # words by which that request is refused where there is none
     flag: str = ""  # what that answer holds, not empty and not false, of one that is dead
+    fits: str = (
+        ""  # where the list holds others' too, what tells by that answer which may be its own: `module:function`
+    )
+    then: Write | None = None  # the request that puts the ends into effect, sent once after the last of them
     proof: str = ""  # what tries a dead one again, besides looking: `module:function`
     stays: str = ""  # why none can be ended, as half a sentence
+    unkept: Mapping[str, Json] = field(default_factory=dict)  # settings with which the server keeps nothing of one
+    lasts: tuple[str, ...] = ()  # the settings that say how long such a one lives
+    instead: str = ""  # how such a one is ended
 
 
 @dataclass(frozen=True)
@@ -302,6 +309,7 @@ class Object:
     seed: bool = False  # secrets that must exist: written where there is none, by the tool and not by Terraform
     gives: tuple[Gives, ...] = ()  # what it gives out that an incident ends
     shut: Mapping[str, Json] = field(default_factory=dict)  # the settings with which it gives out nothing more
+    shut_only: Mapping[str, Spec] = field(default_factory=dict)  # of these, those that go beside other settings alone
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 
@@ -313,6 +321,14 @@ class Object:
     @cached_property
     def settings(self) -> dict[str, Field]:
         return in_yaml(self.fields)
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Who finds what hangs on a thing of a kind that a flag of `revoke` names; both are `module:function`."""
+
+    scope: str
+    pin: str = ""  # makes of what was said what means the same when it is said again later
 
 
 @dataclass(frozen=True)
@@ -332,6 +348,7 @@ class Kind:
     absent: Mapping[str, str] = field(default_factory=dict)
     root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`
+    leaks: Mapping[str, Leak] = field(default_factory=dict)  # what of it may leak that is no object, by flag
 
     @property
     def type(self) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import close, evidence, leaked, run
+from orchestrator.incident import close, evidence, hosts, leaked, leaks, run
 from orchestrator.incident.ground import Ground
-from orchestrator.incident.journal import FILE, Journal
+from orchestrator.incident.journal import FILE, Journal, read
 from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
 from orchestrator.incident.scope import closing
@@ -42,6 +42,7 @@ class Asked:
     tokens: Sequence[str] = field(default=(), repr=False)  # leaked tokens
     findings: Sequence[Path] = ()  # what a secret scanner wrote
     namespace: str | None = None
+    krl: str = ""  # the KRL that hosts have so far
     close: str = "hard"  # or "soft", or "none"
     dry_run: bool = False
     yes: str = ""  # the digest that was agreed to
@@ -74,8 +75,9 @@ def revoke(
     folder = evidence.folder(root, asked.incident)
     if asked.close not in WAYS:
         raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
+    known_keys = hosts.existing(asked.krl) if asked.krl else b""
     with _ground(root, name, environ, asked.rate) as (session, ground):
-        named = _targets(ground, asked)
+        named = _targets(ground, asked, _before(folder))
         found = _preview(session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes)
         found = replace(found, scope=found.scope + Scope(notes=named.notes))
         show(found)
@@ -84,6 +86,8 @@ def revoke(
         _check(found, asked)
         with _journal(files.private_folder(folder)) as journal:
             journal.write("agreed", **_agreed(session, name, found, asked))
+            if known_keys:
+                hosts.bring(journal, known_keys)
             return run.carry_out(ground, journal, found, named.held, tell, time.monotonic)
 
 
@@ -173,11 +177,18 @@ def _check(found: Preview, asked: Asked) -> None:
         asked.agree(found)
 
 
-def _targets(ground: Ground, asked: Asked) -> leaked.Named:
+def _before(folder: Path) -> list[Target]:
+    """What was said to have leaked in this incident so far."""
+    lines = read(folder / FILE) if (folder / FILE).exists() else ()
+    return [Target(**one) for line in lines if line.what == "agreed" for one in line.data["targets"]]
+
+
+def _targets(ground: Ground, asked: Asked, before: Sequence[Target]) -> leaked.Named:
     """What leaked, each with its namespace; leaked tokens become their accessors, by which they are held."""
     namespace = ground.namespace if asked.namespace is None else asked.namespace
     inside = ground.inside(namespace)
     said = leaked.Named(tuple(Target(sort, value, namespace) for sort, value in asked.targets))
+    said = replace(said, targets=tuple(leaks.pinned(ground, one, before) for one in said.targets))
     found = said + leaked.tokens(inside, asked.tokens) + leaked.findings(inside, asked.findings)
     if not found.targets:
         names = "nothing is named as leaked: say --role, --accessor, --token or another of --help"

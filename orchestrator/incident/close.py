@@ -21,33 +21,41 @@ def shut(ground: Ground, journal: Journal, closes: Sequence[Close]) -> Iterator[
     for close in closes:
         server = ground.inside(close.namespace).server
         before = server.read(close.path)
-        if (close.namespace, close.path) not in recorded:
+        if close.place not in recorded:
             journal.write(
-                "closing", title=close.title, namespace=close.namespace, path=close.path, before=_kept(before, close)
+                "closing", title=close.title, **_place(close), before=_kept(before, close), lasts=close.lasting
             )
         if not _is_shut(close, before):
-            server.write(close.path, _body(close, before))
+            server.write(close.to or close.path, {} if close.lasting else _body(close, before))
         if not _is_shut(close, server.read(close.path)):
             raise StrongroomError(
                 f"{close.title} does not stay shut: {close.path} holds other settings than were written"
             )
-        journal.write("closed", title=close.title, namespace=close.namespace, path=close.path)
+        journal.write("closed", title=close.title, **_place(close))
         yield close
+
+
+def _place(close: Close) -> dict[str, str]:
+    namespace, path = close.place
+    return {"namespace": namespace, "path": path, "read": close.path}
 
 
 def _kept(before: Mapping[str, Json] | None, close: Close) -> dict[str, Json] | None:
     """What an undo writes back: all of it, or what the change touches."""
     if before is None:
         return None
-    names = before.keys() - close.fixed if close.whole else close.change.keys()
+    names = before.keys() - close.fixed if close.whole else {*close.change, *close.keeps}
     return {name: before[name] for name in names if before.get(name) is not None}
 
 
 def _body(close: Close, before: Mapping[str, Json] | None) -> dict[str, Json]:
-    return {**(_kept(before, close) or {}), **close.change}
+    kept = _kept(before, close) if close.whole else None
+    return {**(kept or {}), **close.change}
 
 
 def _is_shut(close: Close, live: Mapping[str, Json] | None) -> bool:
+    if live is not None and close.least:
+        return all(int(live.get(name) or 0) >= value for name, value in close.change.items())
     return live is not None and all(_same(live.get(name), value) for name, value in close.change.items())
 
 
@@ -63,7 +71,7 @@ def reopen(ground: Ground, journal: Journal) -> Iterator[str]:
     done = {(line.data["namespace"], line.data["path"]) for line in journal.of("reopened")}
     for line in reversed(list(journal.of("closing"))):
         place = line.data["namespace"], line.data["path"]
-        if place not in done:
+        if place not in done and not line.data["lasts"]:
             _open(ground, line.data)
             journal.write("reopened", title=line.data["title"], namespace=place[0], path=place[1])
             yield line.data["title"]
@@ -73,7 +81,7 @@ def _open(ground: Ground, recorded: Spec) -> None:
     server = ground.inside(recorded["namespace"]).server
     if recorded["before"] is None:
         server.delete(recorded["path"])
-    elif server.read(recorded["path"]) is None:
+    elif server.read(recorded["read"]) is None:
         raise StrongroomError(f"{recorded['title']} is gone since it was shut: declare it anew, and apply")
     else:
         server.write(recorded["path"], recorded["before"])

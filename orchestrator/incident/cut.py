@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import StrongroomError
+from orchestrator.incident import evidence
+from orchestrator.incident.ground import function
 from orchestrator.incident.look import blast, looked, words
 from orchestrator.live.bulk import send
 
@@ -41,6 +44,7 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
     reasons: dict[str, str] = {}
     for number in range(1, ROUNDS + 1):
         reasons = dict(_ended(ground, journal, _in_order(found.credentials), tell))
+        _settled(ground, journal, (*evidence.known(journal), *found.credentials))
         ended += len(found.credentials) - len(reasons)
         found = blast(ground, scope)
         known |= {one.key for one in found.credentials}
@@ -53,8 +57,21 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
     left = {
         f"{one.what} {one.id}": reasons.get(one.id, one.stays or "it lives on, though revoked")
         for one in found.credentials
+        if not one.file
     }
     return Cut(ended, number, left, len(known) - len(first.credentials))
+
+
+def _settled(ground: Ground, journal: Journal, credentials: Sequence[Credential]) -> None:
+    """Put the ends into effect: each file written, each request sent that several have in common."""
+    every = {one.key: one for one in credentials}.values()
+    for name in dict.fromkeys(one.file for one in every if one.file):
+        function(name)(journal, [one for one in every if one.file == name])
+    for ask in {(one.then.path, one.then.namespace): one.then for one in every if one.then}.values():
+        journal.write("settling", path=ask.path, namespace=ask.namespace)
+        (((_, reply)),) = send(ground.line, [ask])
+        if reply.status >= _ENDED:
+            raise StrongroomError(f"{ask.path}: {words(reply)}: what was revoked is not in effect yet")
 
 
 def _in_order(credentials: Sequence[Credential]) -> list[Credential]:

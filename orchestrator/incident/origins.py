@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
 from orchestrator.documents import get
-from orchestrator.incident.ground import kind_of, made
+from orchestrator.incident.ground import function, kind_of, made
 from orchestrator.incident.model import Close, Credential, Gone, Lister, Rule, Scope
 from orchestrator.live.bulk import send
 from orchestrator.shapes import duration
@@ -18,7 +18,7 @@ from orchestrator.shapes import duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from orchestrator.documents import Spec
+    from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
     from orchestrator.model import Gives, Kind, Object, Write
 
@@ -52,14 +52,31 @@ class Origin:
     def filled(self, template: str, **more: str) -> str:
         return template.format(mount=self.mount, name=self.name, **more)
 
-    def close(self, namespace: str) -> Close | None:
-        if not self.object.shut:
+    def close(self, ground: Ground) -> Close | None:
+        change = self._change(ground)
+        if not change:
             return None
         what = " and ".join(dict.fromkeys(f"{one.what}s" for one in self.object.gives))
-        fixed = {one.api for one in self.object.parts[0].resource.attributes() if one.field.replace or one.field.output}
         return Close(
-            self.title, namespace, self.path, self.object.shut, f"no new {what}", whole=True, fixed=frozenset(fixed)
+            self.title,
+            ground.namespace,
+            self.path,
+            change,
+            f"no new {what}",
+            whole=True,
+            fixed=frozenset(self._fixed()),
         )
+
+    def _change(self, ground: Ground) -> dict[str, Json]:
+        only = self.object.shut_only
+        live = (ground.server.read(self.path) or {}) if only else {}
+        return {name: value for name, value in self.object.shut.items() if only.get(name, {}).items() <= live.items()}
+
+    def _fixed(self) -> Iterator[str]:
+        """What no write may carry: what is the server's own, or what is said once and need not be said again."""
+        for one in self.object.parts[0].resource.attributes():
+            if one.field.output or (one.field.replace and not one.field.required):
+                yield one.api
 
     def soft(self, namespace: str) -> Iterator[Close]:
         """Holding back instead of shutting: a quota that lets one through an hour and client address."""
@@ -89,7 +106,12 @@ class Origin:
 
     def listers(self, ground: Ground) -> list[Lister]:
         return [
-            Lister(self.filled(one.list), ground.namespace, partial(made, ground, one, self.title, self.filled))
+            Lister(
+                self.filled(one.list),
+                ground.namespace,
+                partial(made, ground, one, self.title, self.filled),
+                partial(function(one.fits), ground.server.read(self.path) or {}) if one.fits else None,
+            )
             for one in self.object.gives
             if one.list
         ]
@@ -97,12 +119,29 @@ class Origin:
     def notes(self, ground: Ground) -> Iterator[str]:
         """What of it cannot be cut one by one."""
         settings = ground.server.read(self.path) or {}
+        for one in self.object.gives:
+            yield from self._unkept(one, settings)
+            if one.fits:
+                yield (
+                    f"the server does not tell which {one.what}s came by {self.title}: all that it could have given "
+                    "out, by its settings as they are now, are cut, those of others among them"
+                )
         if str(settings.get("token_type", "")).endswith("batch"):
             longest = settings.get("token_max_ttl") or settings.get("token_ttl")
             yield (
                 f"{self.title} gives out batch tokens, which nothing revokes: those that are out live on"
                 f"{f' for up to {duration(longest)}' if longest else ' till their ttl'}; to refuse them at once, name "
                 "their entities too"
+            )
+
+    def _unkept(self, gives: Gives, settings: Spec) -> Iterator[str]:
+        """That the server keeps nothing of what it gave out, where that is so."""
+        if gives.unkept and gives.unkept.items() <= settings.items():
+            longest = next((settings[name] for name in gives.lasts if settings.get(name)), None)
+            until = f"for up to {duration(longest)}" if longest else "for as long as the mount lets them"
+            yield (
+                f"{self.title}: the server keeps nothing of a {gives.what} that it gave out; those that are out live "
+                f"on {until}, unproven: {gives.instead}"
             )
 
 

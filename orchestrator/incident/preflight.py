@@ -44,6 +44,8 @@ def _rights(ground: Ground, scope: Scope) -> Iterator[Problem]:
     several = (scope.rules, scope.closes, scope.listers, scope.singles)
     for namespace in {one.namespace for some in several for one in some}:
         needed = dict(_needed(namespace, scope))
+        if not needed:
+            continue
         held = ground.inside(namespace).server.write("sys/capabilities-self", {"paths": list(needed)})
         for path, wanted in needed.items():
             has = set(held.get(path) or ())
@@ -61,7 +63,10 @@ def _needed(namespace: str, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]
         yield "auth/token/lookup-accessor", ("update",)
         yield "auth/token/revoke-accessor", ("update",)
     for close in scope.closes:
-        if close.namespace == namespace:
+        if close.namespace == namespace and close.to:
+            yield close.path, ("read",)
+            yield close.to, ("update",)
+        elif close.namespace == namespace:
             yield close.path, ("read", "update")
     for lister in scope.listers:
         if lister.namespace == namespace:
@@ -69,6 +74,8 @@ def _needed(namespace: str, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]
     for one in scope.singles:
         if one.namespace == namespace and one.end:
             yield one.end.path, ("update",)
+        if one.namespace == namespace and one.then:
+            yield one.then.path, ("read",)
 
 
 def _time(ground: Ground) -> Iterator[Problem]:

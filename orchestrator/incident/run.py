@@ -94,8 +94,9 @@ def carry_out(
     ground: Ground, journal: Journal, agreed: Preview, held: Mapping[str, str], tell: Tell, clock: Callable[[], float]
 ) -> Outcome:
     """Shut, count, revoke, look again, prove: each step in the journal before it is taken."""
-    started, scope = clock(), agreed.scope + Scope(singles=tuple(evidence.known(journal)))
-    shut = [one.title for one in close.shut(ground, journal, scope.closes)]
+    started, scope = clock(), Scope(singles=tuple(evidence.known(journal))) + agreed.scope
+    evidence.plant(ground, journal, scope.singles)
+    shut = list(dict.fromkeys(one.title for one in close.shut(ground, journal, scope.closes)))
     found = blast(ground, scope)
     evidence.keep(journal, found, agreed.owners)
     done = cut.revoke(ground, journal, scope, found, tell)

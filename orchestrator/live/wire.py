@@ -71,6 +71,21 @@ class Wire:
     def request(self, method: str, path: str, data: Mapping[str, Json] | None = None, *, wrap: str = "") -> Answer:
         return self._answer(method, path, self._patiently(method, path, _did_nothing, data, wrap))
 
+    def fetch(self, path: str, body: bytes = b"", sort: str = "") -> bytes:
+        method, headers = ("POST", {"Content-Type": sort}) if body else ("GET", {})
+        target = f"/v1/{quote(path)}"
+        try:
+            reply: Response = self._adapter().request(
+                method, target, raise_exception=False, headers=headers, data=body or None
+            )
+        except RequestException as error:
+            failure = Unreachable(_why_unreachable(self.address, error))
+        else:
+            if not reply.ok or reply.is_redirect:
+                raise self._refusal(method, path, reply)
+            return bytes(reply.content)
+        raise failure
+
     def as_token(self, token: str) -> Server:
         return replace(self, token=token)
 

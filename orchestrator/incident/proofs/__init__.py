@@ -1,0 +1,1 @@
+"""What is dead is tried again: one module a kind, named by its catalogue entry."""
