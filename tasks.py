@@ -40,13 +40,24 @@ def render(_: Context, environment: str = "dev") -> None:
         report.as_json(commands.render(ROOT, environment, os.environ))
 
 
-@task(help={"environment": ENVIRONMENT, "writes": "what apply needs, not only plan and drift"})
-def rights(_: Context, environment: str = "dev", writes: bool = False) -> None:
-    """Print the least policy for a token that plans, or with --writes applies; no server is asked."""
+@task(
+    help={
+        "environment": ENVIRONMENT,
+        "writes": "what apply needs, not only plan and drift",
+        "incident": "what revoke needs, for whoever is on call",
+    }
+)
+def rights(_: Context, environment: str = "dev", writes: bool = False, incident: bool = False) -> None:
+    """Print the least policy for a token that plans, or with --writes applies, or revokes; no server is asked."""
     with answering():
         from orchestrator.commands import check as commands
 
-        sys.stdout.write(commands.rights(ROOT, environment, writes=writes))
+        found = (
+            commands.incident_rights(ROOT, environment)
+            if incident
+            else commands.rights(ROOT, environment, writes=writes)
+        )
+        sys.stdout.write(found)
 
 
 @task(help={"environment": ENVIRONMENT, "out": "save the plan to this file, for apply --plan", "format": FORMAT})
@@ -69,15 +80,17 @@ def plan(_: Context, environment: str = "dev", out: str = "", format: str = "tex
         "plan": "apply exactly this saved plan",
         "yes": "do not ask",
         "destroy": "an object that may be destroyed or replaced, as the plan names it, or `all`; repeatable",
+        "reopen": "an object that an incident shut and that may be opened again, or `all`; repeatable",
         "many": "go on when more than a fifth of the objects would change",
         "verify": "prove afterwards that what is declared works (--no-verify leaves it out)",
         "format": FORMAT,
     },
-    iterable=["destroy"],
+    iterable=["destroy", "reopen"],
 )
 def apply(
     _: Context,
     destroy: list[str],
+    reopen: list[str],
     environment: str = "dev",
     plan: str = "",
     yes: bool = False,
@@ -101,7 +114,7 @@ def apply(
             if not yes:
                 ask("Apply this?")
 
-        asked = commands.Asked(destroy, many, verify, Path(plan) if plan else None, agree)
+        asked = commands.Asked(destroy, reopen, many, verify, Path(plan) if plan else None, agree)
         applied = commands.apply(ROOT, environment, os.environ, live, show, asked)
         live.clear()
         report.as_json(report.apply_document(applied)) if format == "json" else report.show_apply(applied)

@@ -21,8 +21,8 @@ _ALWAYS = (
     ("sys/mounts", "read"),
 )
 _SUDO = re.compile(
-    r"sys/(auth/|audit|config/(auditing|cors|ui)|leases/revoke-prefix/|plugins/|policies/(egp|rgp)/"
-    r"|storage/raft/autopilot|quotas/)"
+    r"sys/(auth/|audit$|audit/|config/(auditing|cors|ui)|leases/(lookup/|revoke-prefix/)|plugins/|policies/(egp|rgp)/"
+    r"|storage/raft/autopilot|quotas/)|auth/token/accessors$"
 )
 _ORDER = ("create", "read", "update", "patch", "delete", "list", "sudo")
 _METHODS = {"POST": ("create", "update"), "PATCH": ("patch",), "DELETE": ("delete",)}
@@ -30,10 +30,15 @@ _METHODS = {"POST": ("create", "update"), "PATCH": ("patch",), "DELETE": ("delet
 
 def policy(every: Iterable[Instance], seeds: Iterable[Seed], *, writes: bool) -> str:
     """An HCL policy with what `plan` and `drift` need, and with `writes` what `apply` and its destroys need."""
-    needed: dict[str, set[str]] = defaultdict(set)
     of_instances = (pair for one in every for pair in _of(one, writes=writes))
     of_seeds = (pair for one in seeds for pair in _of_seed(one, writes=writes))
-    for path, capability in (*_ALWAYS, *of_instances, *of_seeds):
+    return written((*_ALWAYS, *of_instances, *of_seeds))
+
+
+def written(pairs: Iterable[tuple[str, str]]) -> str:
+    """The HCL of a policy that gives each capability at its path, with sudo where the server asks for it."""
+    needed: dict[str, set[str]] = defaultdict(set)
+    for path, capability in pairs:
         needed[path].add(capability)
         if _SUDO.match(path):
             needed[path].add("sudo")

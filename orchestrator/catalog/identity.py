@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.catalog.shared import AFTER_POLICIES
+from orchestrator.catalog.shared import AFTER_POLICIES, SHUT_POLICIES
 from orchestrator.model import Field, Found, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, MAP, SET, TEXT, choice
 
@@ -126,12 +126,14 @@ IDENTITY = Kind(
             key="entities",
             list="identity/entity/name",
             ignore=frozenset({"entity_*"}),  # a login of somebody whom nobody declared makes one
+            shut={"disabled": True},
             parts=(Part(ENTITY),),
         ),
         Object(key="entity_aliases", required=("name", "entity", "mount"), parts=(Part(ALIAS),)),
         Object(
             key="groups",
             list="identity/group/name",
+            shut={"policies": SHUT_POLICIES},
             parts=(Part(GROUP), Part(MEMBER_GROUPS, {"group_id": (GROUP.type, "id")}, when="member_groups")),
         ),
         Object(key="group_aliases", required=("name", "group", "mount"), parts=(Part(GROUP_ALIAS),)),

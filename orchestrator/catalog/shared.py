@@ -53,7 +53,9 @@ TOKEN = {
 }
 
 NOWHERE = ["255.255.255.255/32"]  # where no client can be
-SHUT = {"token_bound_cidrs": NOWHERE}
+SHUT = {"token_bound_cidrs": ["255.255.255.255"]}  # as servers tell it
+SHUT_POLICY = 'path "strongroom/shut" {\n  capabilities = ["deny"]\n}\n'  # a policy without a rule is refused
+SHUT_POLICIES = ["strongroom-shut"]  # a policy that nobody writes gives nothing
 
 
 def leases(prefix: str, what: str = "lease") -> Gives:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.catalog.shared import SHUT_POLICY
 from orchestrator.model import Field, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, HCL, LIST, MAP, TEXT, Shape
 
@@ -23,6 +24,7 @@ POLICIES = Kind(
             key="policies",
             list="sys/policies/acl",
             ignore=frozenset({"default", "root"}),
+            shut={"policy": SHUT_POLICY},
             parts=(
                 Part(
                     Resource(

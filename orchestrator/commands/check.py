@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config.load import environments, load
 from orchestrator.context import local
 from orchestrator.errors import ConfigInvalid, Problem
+from orchestrator.incident.rights import policy as rights_of_incidents
 from orchestrator.instances import instances
 from orchestrator.live import seeds
 from orchestrator.rights import policy
@@ -49,6 +50,11 @@ def rights(root: Path, name: str, *, writes: bool) -> str:
     """The least policy for a token that plans an environment, or applies it; no server is asked, placeholders stay."""
     declared = load(root, name, None)
     return policy(instances(declared), seeds.declared(declared), writes=writes)
+
+
+def incident_rights(root: Path, name: str) -> str:
+    """The least policy for whoever revokes in an environment; no server is asked."""
+    return rights_of_incidents(load(root, name, None))
 
 
 def render(root: Path, name: str, environ: Mapping[str, str]) -> dict[str, Json]:

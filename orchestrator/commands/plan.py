@@ -78,6 +78,7 @@ class Asked:
     """What the command line allows an apply to do."""
 
     destroy: Collection[str] = ()
+    reopen: Collection[str] = ()
     many: bool = False
     verify: bool = True
     saved: Path | None = None
@@ -107,7 +108,9 @@ def apply(
         report, workspace = _saved(context, asked.saved) if asked.saved else _planned(context, progress)
         show(report)
         enclosed = inside(root, context.environment)
-        refusals = list(gate.refusals(report.changes, report.managed, asked.destroy, enclosed, many=asked.many))
+        refusals = list(
+            gate.refusals(report.changes, report.managed, asked.destroy, enclosed, asked.reopen, many=asked.many)
+        )
         if refusals:
             raise Refused("\n".join(refusals))
         after = report

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def shut(ground: Ground, journal: Journal, closes: Sequence[Close]) -> Iterator[Close]:
     """Shut each, and see that it is; one that an earlier run shut keeps the undo that was recorded then."""
-    recorded = {(line.data["namespace"], line.data["path"]) for line in journal.of("closing")}
+    recorded = standing(journal)
     for close in closes:
         server = ground.inside(close.namespace).server
         before = server.read(close.path)
@@ -45,7 +45,8 @@ def _kept(before: Mapping[str, Json] | None, close: Close) -> dict[str, Json] | 
     if before is None:
         return None
     names = before.keys() - close.fixed if close.whole else {*close.change, *close.keeps}
-    return {name: before[name] for name in names if before.get(name) is not None}
+    kept = {name: before[name] for name in names if before.get(name) is not None}
+    return {**{name: type(value)() for name, value in close.change.items()}, **kept}  # nothing is said as an empty one
 
 
 def _body(close: Close, before: Mapping[str, Json] | None) -> dict[str, Json]:
@@ -66,15 +67,26 @@ def _same(live: Json, wanted: Json) -> bool:
     return (live or None) == (wanted or None)
 
 
+def standing(journal: Journal) -> dict[tuple[str, str], Spec]:
+    """What is shut and not opened again, by its place: what stood there."""
+    found: dict[tuple[str, str], Spec] = {}
+    for line in journal.of("closing", "reopened"):
+        place = line.data["namespace"], line.data["path"]
+        if line.what == "reopened":
+            found.pop(place, None)
+        else:
+            found.setdefault(place, line.data)
+    return found
+
+
 def reopen(ground: Ground, journal: Journal) -> Iterator[str]:
     """Undo each shutting that is not undone yet, the last one first."""
-    done = {(line.data["namespace"], line.data["path"]) for line in journal.of("reopened")}
-    for line in reversed(list(journal.of("closing"))):
-        place = line.data["namespace"], line.data["path"]
-        if place not in done and not line.data["lasts"]:
-            _open(ground, line.data)
-            journal.write("reopened", title=line.data["title"], namespace=place[0], path=place[1])
-            yield line.data["title"]
+    for (namespace, path), recorded in reversed(standing(journal).items()):
+        if recorded["lasts"]:
+            continue
+        _open(ground, recorded)
+        journal.write("reopened", title=recorded["title"], namespace=namespace, path=path)
+        yield str(recorded["title"])
 
 
 def _open(ground: Ground, recorded: Spec) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
 from orchestrator.incident import evidence
 from orchestrator.incident.ground import function
+from orchestrator.incident.hanging import Overdue, Places
 from orchestrator.incident.look import blast, looked, words
 from orchestrator.live.bulk import send
 
@@ -36,30 +37,43 @@ class Cut:
     rounds: int
     left: Mapping[str, str] = field(default_factory=dict)  # what lives on, with the reason
     late: int = 0  # what came to light only after the first look
+    leases: Places = field(default_factory=dict)  # what is left at the paths where the tokens could have got one
 
 
 def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: Tell) -> Cut:
-    """End all that was found, then look again: what a thief made meanwhile ends in the next round."""
-    found, ended, known = first, 0, {one.key for one in first.credentials}
+    """End all that was found, then look again: what a thief made meanwhile, and what hung on it, ends in the next."""
+    found, known, late = first, {one.key for one in first.credentials}, 0
     reasons: dict[str, str] = {}
+    overdue = Overdue(ground, first.credentials)
     for number in range(1, ROUNDS + 1):
         reasons = dict(_ended(ground, journal, _in_order(found.credentials), tell))
         _settled(ground, journal, (*evidence.known(journal), *found.credentials))
-        ended += len(found.credentials) - len(reasons)
-        found = blast(ground, scope)
-        known |= {one.key for one in found.credentials}
-        journal.write("looked again", round=number, alive=len(found), tokens=found.tokens)
+        again = blast(ground, scope)
+        fresh = [one for one in again.credentials if one.key not in known]
+        overdue.add(fresh)
+        hung = overdue.found()
+        found, late = replace(again, credentials=(*again.credentials, *hung)), late + len(fresh)
+        _keep(journal, found, known)
+        journal.write("looked again", round=number, alive=len(found), late=len(fresh), overdue=len(hung))
         alive = [one for one in found.credentials if one.end]
         if not alive:
             break
         if all(one.id in reasons for one in alive):
             time.sleep(_PAUSE)  # nothing new, and what failed may only need a moment
-    left = {
-        f"{one.what} {one.id}": reasons.get(one.id, one.stays or "it lives on, though revoked")
-        for one in found.credentials
-        if not one.file
-    }
-    return Cut(ended, number, left, len(known) - len(first.credentials))
+    left = {f"{one.what} {one.id}": _why(one, reasons) for one in found.credentials if not one.file}
+    return Cut(len(known) - len(left), number, left, late, overdue.after)
+
+
+def _keep(journal: Journal, found: Blast, known: set[tuple[str, str, str]]) -> None:
+    """What came to light goes into the evidence before it is cut."""
+    fresh = tuple(one for one in found.credentials if one.key not in known)
+    if fresh:
+        evidence.keep(journal, replace(found, credentials=fresh), {})
+        known |= {one.key for one in fresh}
+
+
+def _why(one: Credential, reasons: Mapping[str, str]) -> str:
+    return reasons.get(one.id) or one.stays or "it lives on, though revoked"
 
 
 def _settled(ground: Ground, journal: Journal, credentials: Sequence[Credential]) -> None:

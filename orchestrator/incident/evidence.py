@@ -46,6 +46,7 @@ def keep(journal: Journal, found: Blast, owners: Mapping[str, str]) -> None:
         counts=counts,
         tokens=found.tokens,
         owners=dict(owners),
+        leases=[list(one) for one in found.leases],
         spared=list(found.spared),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.catalog.shared import SHUT_POLICIES, SHUT_POLICY
 from orchestrator.errors import StrongroomError
 from orchestrator.incident.model import Close, Gone, Rule, Scope
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
     from orchestrator.documents import Json
     from orchestrator.incident.ground import Ground
-
-EMPTY = 'path "strongroom/shut" {\n  capabilities = ["deny"]\n}\n'  # a policy without a rule is refused
 
 
 def _named(ground: Ground, what: str, value: str) -> Mapping[str, Json]:
@@ -45,7 +44,7 @@ def group(ground: Ground, value: str) -> Scope:
         title,
         ground.namespace,
         f"identity/group/id/{found['id']}",
-        {"policies": []},
+        {"policies": SHUT_POLICIES},
         f"what {', '.join(found.get('policies') or ()) or 'no policy'} gave its members",
     )
     return Scope((close,), (Rule(title, ground.namespace, lambda facts: facts.get("entity_id") in members),))
@@ -73,5 +72,5 @@ def policy(ground: Ground, value: str) -> Scope:
         return value in (facts.get("policies") or ()) or value in (facts.get("identity_policies") or ())
 
     title = f"policies/{value}"
-    close = Close(title, ground.namespace, path, {"policy": EMPTY}, "what the policy allowed, for whoever has it")
+    close = Close(title, ground.namespace, path, {"policy": SHUT_POLICY}, "what the policy allowed, for whoever has it")
     return Scope((close,), (Rule(title, ground.namespace, has),))

@@ -35,7 +35,8 @@ def blast(ground: Ground, scope: Scope) -> Blast:
         one.key: one for one in (*living(ground, scope.singles), *_listed(ground, scope), *tokens.cut(scope.rules))
     }
     requests = tokens.requests + len(scope.singles) + len(scope.listers)
-    return Blast(tuple(found.values()), tokens.seen, requests, time.monotonic() - started, tuple(tokens.spared))
+    took = time.monotonic() - started
+    return Blast(tuple(found.values()), tokens.seen, requests, took, spared=tuple(tokens.spared))
 
 
 def _listed(ground: Ground, scope: Scope) -> Iterator[Credential]:

@@ -149,6 +149,9 @@ class Scope:
         )
 
 
+Leases = tuple[tuple[str, str, int], ...]  # how many, by namespace and path
+
+
 @dataclass(frozen=True)
 class Blast:
     """What was found alive, and what was looked through to find it."""
@@ -157,6 +160,7 @@ class Blast:
     tokens: int  # how many tokens were looked at
     requests: int
     seconds: float = 0.0  # how long it took
+    leases: Leases = ()  # at the paths where the tokens could have got one
     spared: tuple[str, ...] = ()  # what fits and is not cut, with the reason
 
     def __len__(self) -> int:

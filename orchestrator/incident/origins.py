@@ -226,10 +226,15 @@ def leases_below(ground: Ground, path: str) -> Iterator[Lister]:
     where = f"sys/leases/lookup/{path}"
     keys = ground.server.list(where)
     if any(not key.endswith("/") for key in keys) or not keys:
-        yield Lister(f"{where}/", ground.namespace, partial(made, ground, leases(path), path, str.format))
+        yield Lister(f"{where}/", ground.namespace, partial(lease, ground, path))
     for key in keys:
         if key.endswith("/"):
             yield from leases_below(ground, f"{path}/{key.rstrip('/')}")
+
+
+def lease(ground: Ground, path: str, key: str) -> Credential:
+    """A lease below a path, whatever it is of."""
+    return made(ground, leases(path), path, str.format, key)
 
 
 def by_accessor(ground: Ground, value: str) -> Scope:

@@ -43,7 +43,7 @@ def _above(namespace: str) -> Iterator[tuple[str, str]]:
 
 def _readers(ground: Ground, asked: str, title: str) -> Scope:
     try:
-        policies = _live(ground)
+        policies = live_policies(ground)
     except Denied as error:
         return Scope(notes=(f"{title}: who may read it from {ground.namespace or 'the root namespace'}: {error}",))
     doubts = {doubt for rights in reaching(policies, asked).values() for doubt in rights.doubts}
@@ -57,7 +57,7 @@ def _readers(ground: Ground, asked: str, title: str) -> Scope:
     )
 
 
-def _live(ground: Ground) -> LivePolicies:
+def live_policies(ground: Ground) -> LivePolicies:
     """Every policy of the namespace, as the server holds it; root has no text, and everything is open to it."""
     names = [name for name in ground.server.list(_POLICIES) if name != "root"]
     asks = [Ask("GET", f"{_POLICIES}/{name}", None, ground.namespace) for name in names]

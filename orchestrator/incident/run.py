@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.incident import close, cut, evidence
+from orchestrator.incident import close, cut, evidence, hanging
 from orchestrator.incident.look import blast
 from orchestrator.incident.model import Scope
 from orchestrator.incident.prove import prove
@@ -84,10 +84,17 @@ def preview(
     counted: bool,
 ) -> Preview:
     """Everything that can be told without changing anything."""
-    found = blast(ground, scope) if counted else None
+    found = _blast(ground, scope) if counted else None
     sources = {one.source for one in (found.credentials if found else ())} | {one.title for one in scope.closes}
     owners = {source: owner for source in sources if (owner := ground.owner(source))}
     return Preview(incident, tuple(targets), scope, found, tuple(problems), digest(cluster, targets, scope), owners)
+
+
+def _blast(ground: Ground, scope: Scope) -> Blast:
+    """What lives, with the leases that may hang on it."""
+    found = blast(ground, scope)
+    places, notes = hanging.below(ground, found.credentials)
+    return replace(found, leases=hanging.counted(places), spared=(*found.spared, *notes))
 
 
 def carry_out(
@@ -97,11 +104,11 @@ def carry_out(
     started, scope = clock(), Scope(singles=tuple(evidence.known(journal))) + agreed.scope
     evidence.plant(ground, journal, scope.singles)
     shut = list(dict.fromkeys(one.title for one in close.shut(ground, journal, scope.closes)))
-    found = blast(ground, scope)
+    found = _blast(ground, scope)
     evidence.keep(journal, found, agreed.owners)
     done = cut.revoke(ground, journal, scope, found, tell)
     journal.write("cut", ended=done.ended, rounds=done.rounds, late=done.late, left=dict(done.left))
-    proofs = tuple(prove(ground, evidence.known(journal), held))
+    proofs = (*prove(ground, evidence.known(journal), held), *hanging.proofs(found.leases, done.leases))
     journal.write("proved", proofs=[vars(one) for one in proofs])
     outcome = Outcome(
         agreed.incident, journal.path.parent, tuple(shut), found, done, proofs, scope.notes, clock() - started

@@ -51,6 +51,9 @@ def _show_blast(found: Blast, preview: Preview) -> None:
         out().print(table)
     looked = f"{found.tokens} tokens were looked at with {found.requests} requests in {found.seconds:.1f} s"
     out().print(f"{len(found)} to cut; {looked}; cutting takes about {_expected(found):.0f} s")
+    for namespace, path, count in found.leases:
+        where = f"{namespace}/{path}" if namespace else path
+        out().print(f"  ~ {count} leases of {where}: those that hang on a cut token end with it")
     for one in found.spared:
         out().print(f"  = spared {one}")
 
@@ -69,6 +72,7 @@ def preview_document(preview: Preview) -> dict[str, Json]:
         "found": [_credential(one, preview) for one in found.credentials] if found else None,
         "tokens_looked_at": found.tokens if found else None,
         "requests": found.requests if found else None,
+        "leases_that_may_hang_on_them": [list(one) for one in found.leases] if found else [],
         "spared": list(found.spared) if found else [],
         "notes": list(preview.scope.notes),
         "problems": [vars(one) for one in preview.problems],

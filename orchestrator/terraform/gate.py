@@ -15,7 +15,13 @@ _FEW = 5
 
 
 def refusals(
-    changes: Sequence[Change], managed: int, destroy: Collection[str], inside: Mapping[str, str], *, many: bool
+    changes: Sequence[Change],
+    managed: int,
+    destroy: Collection[str],
+    inside: Mapping[str, str],
+    reopen: Collection[str] = (),
+    *,
+    many: bool,
 ) -> Iterator[str]:
     """Why the plan is refused, a sentence each; none: it may go ahead. `inside` are the environments of namespaces
     below this one's: {environment: namespace, seen from here}.
@@ -23,6 +29,11 @@ def refusals(
     for one in changes:
         yield from _unnamed(one, destroy)
         yield from _impossible(one, inside)
+        if one.opens and not any(_covers(name, one.title) for name in reopen):
+            yield (
+                f"{one.title} is shut, as an incident shuts it, and this would open it again; when it is over: "
+                f"invoke incident.undo-close, or name it if you mean it: --reopen {one.title}"
+            )
     for name in sorted(set(destroy) - {EVERYTHING}):
         if not any(one.destroys and _covers(name, one.title) for one in changes):
             yield f"--destroy {name}: the plan destroys no such object; name it as the plan does"

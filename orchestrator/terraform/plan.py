@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import CATALOG, RESOURCES
@@ -55,6 +55,7 @@ class Change:
     guard: str = ""  # the flag that keeps the server from deleting it
     encloses: str = ""  # the namespace that goes with it
     loses: str = ""  # what is lost for good with it
+    opens: bool = False  # it was shut in an incident, and would give out credentials again
 
     @property
     def destroys(self) -> bool:
@@ -90,10 +91,24 @@ def _changes(plan: Mapping[str, Json]) -> Iterator[Change]:
             carrier = carriers.pop((one["type"], str(one.get("index"))), None)
             settings = (*_settings(one, names), *(_sent_beside(carrier) if carrier and action != "destroy" else ()))
             action = "replace" if action == "update" and _made_anew(one, settings) else action
-            yield Change(title(one), action, one["address"], settings, *_farewell(one, action, users))
+            opens = action in ("update", "adopt") and _opens(one, settings)
+            yield Change(title(one), action, one["address"], settings, *_farewell(one, action, users), opens)
     for one in carriers.values():
         if settings := tuple(_sent_beside(one)):
             yield Change(beside.title(one), "update", one["address"], settings)
+
+
+def _opens(one: Mapping[str, Json], settings: tuple[Setting, ...]) -> bool:
+    """Whether the object is shut now, as an incident shuts it, and the change touches that."""
+    place, union = _PLACES.get(_variant(one)), RESOURCES.get(one["type"])
+    if place is None or union is None or not place.shut:
+        return False
+    held = _values(place.resource, one["change"]["before"])
+    told = [attribute for attribute in place.resource.attributes() if attribute.api in place.shut]
+    changed = {setting.name for setting in settings}
+    return all(
+        same(attribute.shape, held(attribute), attribute.shape.render(place.shut[attribute.api])) for attribute in told
+    ) and any(attribute.yaml in changed for attribute in told)
 
 
 def _made_anew(one: Mapping[str, Json], settings: tuple[Setting, ...]) -> bool:
@@ -190,6 +205,7 @@ class _Place:
     key: str = ""
     named: bool = False
     setting: str = ""  # the one that makes it, where it is but a part of an object
+    shut: Mapping[str, Json] = field(default_factory=dict)  # what an incident makes of it
 
 
 def _places() -> Iterator[tuple[_Sort, _Place]]:
@@ -204,7 +220,7 @@ def _places() -> Iterator[tuple[_Sort, _Place]]:
                 sort = (resource.type, part.block, _told_by(resource.through or resource))
                 beside_mounts = kind.family == "system"
                 setting = "" if one.single else part.when
-                yield sort, _Place(resource, kind.family_path, beside_mounts, key, not one.single, setting)
+                yield sort, _Place(resource, kind.family_path, beside_mounts, key, not one.single, setting, one.shut)
 
 
 _PLACES = dict(_places())

@@ -162,8 +162,10 @@ def test_a_look_turns_nothing(scene: Scene) -> None:
         ("aes/orders", "--transit-key aes/orders: it is on none of the mounts that have such: transit"),
         (
             "transit/orders@last",
-            "--transit-key transit/orders@last: write MOUNT/PATH, or MOUNT/PATH@3 for a version that goes though in "
-            "use",
+            (
+                "--transit-key transit/orders@last: write MOUNT/PATH, or MOUNT/PATH@3 for a version that goes though "
+                "in use"
+            ),
         ),
     ],
 )

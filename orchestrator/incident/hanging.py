@@ -1,0 +1,119 @@
+"""Leases that hang on tokens. A server ends them some time after their token, and does not tell whose a lease is.
+
+But it sets their end to the moment when the token was revoked: a lease that lives past its end hung on a dead token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.incident.model import Leases, Proof
+from orchestrator.incident.origins import lease
+from orchestrator.incident.reachers import live_policies
+from orchestrator.live.bulk import send
+from orchestrator.live.server import Denied
+from orchestrator.policy.reach import Reach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator.incident.ground import Ground
+    from orchestrator.incident.model import Credential
+    from orchestrator.policy.live import LivePolicies
+
+ALL = "sys/leases/lookup"
+_AUTH = "auth/"
+_ASKED = ("read", "update", "create")
+_OK = 200
+
+Places = dict[tuple[str, str], Sequence[str]]
+
+
+def below(ground: Ground, tokens: Iterable[Credential]) -> tuple[Places, tuple[str, ...]]:
+    """The leases at each path that the tokens could have asked for one, and where nobody let us look."""
+    found: Places = {}
+    notes = []
+    for namespace, sets in _policies(tokens).items():
+        inside = ground.inside(namespace)
+        try:
+            policies = live_policies(inside)
+            listed = dict(_listed(inside, ""))
+        except Denied as error:
+            notes.append(f"leases that hang on the tokens could not be looked at: {error}")
+            continue
+        found |= {(namespace, path): keys for path, keys in listed.items() if _reaches(policies, path, sets)}
+    return found, tuple(notes)
+
+
+def counted(places: Places) -> Leases:
+    return tuple((namespace, path, len(keys)) for (namespace, path), keys in sorted(places.items()))
+
+
+def _policies(tokens: Iterable[Credential]) -> dict[str, set[frozenset[str]]]:
+    """Which sets of policies the tokens have, by namespace."""
+    found: dict[str, set[frozenset[str]]] = {}
+    for one in tokens:
+        if one.what == "token":
+            held = (*(one.facts.get("policies") or ()), *(one.facts.get("identity_policies") or ()))
+            found.setdefault(one.namespace, set()).add(frozenset(held))
+    return found
+
+
+def _listed(ground: Ground, path: str) -> Iterator[tuple[str, Sequence[str]]]:
+    """Every path that has leases, but for those of logins, which are tokens."""
+    keys = ground.server.list(f"{ALL}/{path}".rstrip("/"))
+    if leases := [key for key in keys if not key.endswith("/")]:
+        yield path.rstrip("/"), leases
+    for key in keys:
+        if key.endswith("/") and path + key != _AUTH:
+            yield from _listed(ground, path + key)
+
+
+def _reaches(policies: LivePolicies, path: str, sets: Iterable[frozenset[str]]) -> bool:
+    reach = Reach(policies, path, _ASKED)
+    return any(reach.of(names).granted for names in sets)
+
+
+class Overdue:
+    """The leases that live past their end; those that have time left are not asked again."""
+
+    def __init__(self, ground: Ground, tokens: Iterable[Credential]) -> None:
+        self.ground, self.tokens = ground, [one for one in tokens if one.what == "token"]
+        self.timely: set[str] = set()
+        self.after: Places = {}
+
+    def add(self, tokens: Iterable[Credential]) -> None:
+        """More tokens were revoked: what had time left may have none now."""
+        self.timely.clear()
+        self.tokens += [one for one in tokens if one.what == "token"]
+
+    def found(self) -> list[Credential]:
+        self.after = below(self.ground, self.tokens)[0] if self.tokens else {}
+        return [one for place, keys in self.after.items() for one in self._overdue(*place, keys)]
+
+    def _overdue(self, namespace: str, path: str, keys: Iterable[str]) -> Iterator[Credential]:
+        inside = self.ground.inside(namespace)
+        asked = [lease(inside, path, key) for key in keys if f"{path}/{key}" not in self.timely]
+        known = {id(one.look.ask): one for one in asked}
+        for ask, reply in send(inside.line, (one.look.ask for one in asked)):
+            one = known[id(ask)]
+            if reply.status == _OK and _is_past(str((reply.content.get("data") or {}).get("expire_time") or "")):
+                yield one
+            elif reply.status == _OK:
+                self.timely.add(one.id)
+
+
+def _is_past(moment: str) -> bool:
+    return bool(moment) and datetime.fromisoformat(moment) <= datetime.now(UTC)
+
+
+def proofs(before: Leases, after: Places) -> Iterator[Proof]:
+    """What became of the leases that may have hung on the tokens: those past their end are credentials of their own."""
+    for namespace, path, count in before:
+        left = len(after.get((namespace, path), ()))
+        where = f"{namespace}/{path}" if namespace else path
+        others = f"; each of the {left} that are left has time left: none of them hung on a dead token" if left else ""
+        title = f"{max(count - left, 0)} leases of {where}"
+        yield Proof("lease", title, dead=True, said=f"ended with their tokens{others}", count=max(count - left, 0))

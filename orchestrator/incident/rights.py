@@ -1,0 +1,85 @@
+"""The least rights of whoever revokes, out of the words by which the catalogue tells what is given out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from orchestrator.catalog import CATALOG
+from orchestrator.rights import written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.declared import Environment
+    from orchestrator.model import Kind, Object, Write
+
+_METHODS = {"GET": ("read",), "LIST": ("list",), "POST": ("create", "update"), "DELETE": ("delete",)}
+_ALWAYS = (
+    ("auth/token/accessors", "list"),
+    ("auth/token/lookup", "update"),
+    ("auth/token/lookup-accessor", "update"),
+    ("auth/token/lookup-self", "read"),
+    ("auth/token/renew-self", "update"),
+    ("auth/token/revoke-accessor", "update"),
+    ("auth/token/revoke-self", "update"),
+    ("sys/audit", "read"),
+    ("sys/audit-hash/*", "update"),
+    ("sys/auth", "read"),
+    ("sys/capabilities-self", "update"),
+    ("sys/leases/lookup", "list"),
+    ("sys/leases/lookup", "update"),
+    ("sys/leases/lookup/*", "list"),
+    ("sys/leases/revoke", "update"),
+    ("sys/mounts", "read"),
+    ("sys/policies/acl", "list"),
+    *(("sys/quotas/rate-limit/strongroom-*", one) for one in ("create", "read", "update", "delete")),
+)
+
+
+def policy(environment: Environment) -> str:
+    """An HCL policy with what it takes to cut anything that the environment gives out, and to open it again."""
+    mounts = {(one.kind.id, one.mount): one.kind for one in environment.declarations if one.kind.mount}
+    beside = {(kind.id, ""): kind for kind in CATALOG.values() if kind.family == "system"}
+    return written(
+        (
+            *_ALWAYS,
+            *(pair for (_, mount), kind in {**beside, **mounts}.items() for pair in _of(kind, mount)),
+        )
+    )
+
+
+def _of(kind: Kind, mount: str) -> Iterator[tuple[str, str]]:
+    for one in kind.objects:
+        if one.shut or one.gives:
+            yield from _settings(one, mount)
+        for gives in one.gives:
+            if gives.list:
+                yield _filled(gives.list, mount).rstrip("/"), "list"
+            for write in (gives.end, gives.look if gives.look.path else None, gives.by_value):
+                yield from _sent(write, mount)
+
+
+def _settings(one: Object, mount: str) -> Iterator[tuple[str, str]]:
+    """What is shut and opened again, and where it is found by its name."""
+    resource = one.parts[0].resource
+    path = _filled(resource.path, mount)
+    yield path, "read"
+    if one.shut:
+        yield path, "update"
+    if resource.found:
+        yield _filled(resource.found.path, mount).rstrip("/"), "list" if resource.found.path.endswith("/") else "read"
+    if one.list and one.table is None:
+        yield _filled(one.list, mount), "list"
+
+
+def _sent(write: Write | None, mount: str) -> Iterator[tuple[str, str]]:
+    if write is not None:
+        yield from ((_filled(write.path, mount), one) for one in _METHODS[write.method])
+
+
+def _filled(template: str, mount: str) -> str:
+    """The path, with `+` for a name and `*` at the end for what may have slashes."""
+    path = re.sub(r"{(mount|backend)}", lambda _: mount, template)
+    path = re.sub(r"{(path)}", lambda _: mount or "+", path)
+    return re.sub(r"{\w+}", "+", path).partition("?")[0]
