@@ -329,6 +329,7 @@ class Leak:
 
     scope: str
     pin: str = ""  # makes of what was said what means the same when it is said again later
+    needs: tuple[Write, ...] = ()  # the requests that it takes, but for those that would read what is secret
 
 
 @dataclass(frozen=True)

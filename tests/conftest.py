@@ -13,6 +13,7 @@ from tests.support import STATIC_ACCOUNT, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from orchestrator.local.stack import Stack
 
@@ -22,8 +23,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    root = tmp_path_factory.mktemp("stack")
+def stack_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest, stack_root: Path) -> Iterator[Stack]:
+    root = stack_root
     running = local.up(root, request.config.getoption("--server"))
     plugin = root / ".strongroom/stack/vault/plugins/example-plugin"
     plugin.touch(mode=0o755)

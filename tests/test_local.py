@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.local import files, process, stack
+from orchestrator.local import bao, files, process, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -288,6 +288,49 @@ def test_lost_keys_are_an_error_and_no_reason_to_delete_data(root: Path) -> None
     )
     saved.rename(keys)
     assert stack.up(root).started
+
+
+def test_data_from_before_the_audit_log_gets_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(bao, "AUDIT", "")
+        first = stack.up(root)
+        assert ask(first, "GET", "sys/audit")["data"] == {}
+        stack.down(root)
+    at = stack.up(root)
+
+    assert list(ask(at, "GET", "sys/audit")["data"]) == ["strongroom/"]
+    assert '"path":"sys/audit"' in (home(root) / "vault" / "audit.log").read_text()
+
+
+def test_a_stack_may_be_moved_and_keeps_its_audit_log(root: Path, tmp_path: Path) -> None:
+    write_something(stack.up(root))
+    stack.down(root)
+    before = (home(root) / "vault" / "audit.log").read_text()
+    root.rename(moved := tmp_path / "elsewhere")
+    root.touch()  # nothing can be made where it was
+    try:
+        at = stack.up(moved)
+
+        assert read_it_back(at) == WRITTEN
+        assert (home(moved) / "vault" / "audit.log").read_text().startswith(before)
+    finally:
+        stack.down(moved)
+        root.unlink()
+
+
+def test_a_full_audit_log_is_put_aside_at_the_next_start(root: Path) -> None:
+    stack.up(root)
+    log, aside = home(root) / "vault" / "audit.log", home(root) / "vault" / "audit.log.1"
+    aside.write_text("older")
+    stack.down(root)
+    stack.up(root)
+    assert aside.read_text() == "older"
+    stack.down(root)
+    os.truncate(log, bao.FULL + 1)
+    stack.up(root)
+
+    assert aside.stat().st_size == bao.FULL + 1
+    assert log.stat().st_size < bao.FULL
 
 
 def test_two_ups_at_once_start_one_stack(root: Path) -> None:

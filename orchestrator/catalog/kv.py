@@ -18,7 +18,13 @@ KV_V2 = Kind(
     options={"version": "2"},
     summary="Secrets at a path, with versions.",
     mount=SECRETS_MOUNT,
-    leaks={"kv": Leak("orchestrator.incident.kinds.kv:scope", "orchestrator.incident.kinds.kv:pin")},
+    leaks={
+        "kv": Leak(
+            "orchestrator.incident.kinds.kv:scope",
+            "orchestrator.incident.kinds.kv:pin",
+            (Write("{mount}/metadata/*", method="GET"), Write("{mount}/destroy/*")),
+        )
+    },
     objects=(
         Object(
             key="settings",

@@ -91,7 +91,15 @@ SSH = Kind(
     canary="orchestrator.live.canaries.ssh:trials",
     summary="Certificates signed for people and hosts, and one-time passwords.",
     mount=SECRETS_MOUNT,
-    leaks={"ssh-key": Leak("orchestrator.incident.kinds.ssh:scope")},
+    leaks={
+        "ssh-key": Leak(
+            "orchestrator.incident.kinds.ssh:scope",
+            needs=(
+                Write("{mount}/issuers", method="LIST"),
+                *(Write(f"{{mount}}/{path}", method="GET") for path in ("issuer/{id}", "config/ca")),
+            ),
+        )
+    },
     objects=(
         Object(
             key="ca",

@@ -104,7 +104,18 @@ TRANSIT = Kind(
     canary="orchestrator.live.canaries.transit:trials",
     summary="Encryption keys that never leave the server.",
     mount=SECRETS_MOUNT,
-    leaks={"transit-key": Leak("orchestrator.incident.kinds.transit:scope", "orchestrator.incident.kinds.transit:pin")},
+    leaks={
+        "transit-key": Leak(
+            "orchestrator.incident.kinds.transit:scope",
+            "orchestrator.incident.kinds.transit:pin",
+            (
+                Write("{mount}/keys", method="LIST"),
+                Write("{mount}/keys/{name}", method="GET"),
+                *(Write(f"{{mount}}/keys/{{name}}/{path}") for path in ("rotate", "config")),
+                *(Write(f"{{mount}}/{path}/{{name}}") for path in ("encrypt", "sign", "hmac", "verify")),
+            ),
+        )
+    },
     objects=(
         Object(key="cache", single=True, required=("size",), parts=(Part(_CACHE),)),
         Object(

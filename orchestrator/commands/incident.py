@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import close, evidence, hosts, leaked, leaks, run
+from orchestrator.incident import close, evidence, hosts, leaked, leaks, run, traces
 from orchestrator.incident.ground import Ground
 from orchestrator.incident.journal import FILE, Journal, read
 from orchestrator.incident.model import Scope, Target
@@ -22,7 +23,6 @@ from orchestrator.local import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from orchestrator.documents import Json
     from orchestrator.incident.cut import Tell
@@ -41,6 +41,8 @@ class Asked:
     targets: Sequence[tuple[str, str]] = ()  # (sort, value), none of them a secret
     tokens: Sequence[str] = field(default=(), repr=False)  # leaked tokens
     findings: Sequence[Path] = ()  # what a secret scanner wrote
+    logs: Sequence[Path] = ()  # audit logs; none: those that the server writes, where they can be read from here
+    between: str = ""
     namespace: str | None = None
     krl: str = ""  # the KRL that hosts have so far
     close: str = "hard"  # or "soft", or "none"
@@ -51,7 +53,14 @@ class Asked:
 
 
 @contextmanager
-def _ground(root: Path, name: str, environ: Mapping[str, str], rate: float) -> Iterator[tuple[Session, Ground]]:
+def _ground(
+    root: Path,
+    name: str,
+    environ: Mapping[str, str],
+    rate: float = 0,
+    logs: Sequence[Path] = (),
+    between: str = "",
+) -> Iterator[tuple[Session, Ground]]:
     """What the incident stands on; a mistake in the YAML does not stop a revocation, it only hides the owners."""
     with ExitStack() as stack:
         environment, wrong = None, ""
@@ -65,7 +74,9 @@ def _ground(root: Path, name: str, environ: Mapping[str, str], rate: float) -> I
             wrong = f"the configuration is not valid, so owners are not known: {error.problems[0]}"
         me = session.server.read("auth/token/lookup-self") or {}
         titles = frozenset(one.title for one in environment.declarations) if environment else frozenset()
-        yield session, Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong)
+        found = Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong)
+        here = root / ".strongroom/stack/vault"  # where the embedded stack's server names its log from
+        yield session, replace(found, logs=traces.logs(found, logs, here), between=traces.between(between))
 
 
 def revoke(
@@ -76,7 +87,7 @@ def revoke(
     if asked.close not in WAYS:
         raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
     known_keys = hosts.existing(asked.krl) if asked.krl else b""
-    with _ground(root, name, environ, asked.rate) as (session, ground):
+    with _ground(root, name, environ, asked.rate, asked.logs, asked.between) as (session, ground):
         named = _targets(ground, asked, _before(folder))
         found = _preview(session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes)
         found = replace(found, scope=found.scope + Scope(notes=named.notes))
@@ -100,8 +111,10 @@ def resume(
         agreed = journal.last("agreed")
         if agreed is None:
             raise StrongroomError(f"{incident}: nobody said yes yet, so nothing was begun; run invoke revoke again")
-        with _ground(root, agreed.data["environment"], environ, agreed.data["rate"]) as (session, ground):
-            _check_home(session, agreed.data)
+        said = agreed.data
+        logs = [Path(one) for one in said["logs"]]
+        with _ground(root, said["environment"], environ, said["rate"], logs, said["between"]) as (session, ground):
+            _check_home(session, said)
             targets = [Target(**one) for line in journal.of("agreed") for one in line.data["targets"]]
             found = _preview(
                 session, ground, incident, list(dict.fromkeys(targets)), agreed.data["close"], counted=False, again=True
@@ -139,6 +152,8 @@ def _agreed(session: Session, name: str, found: Preview, asked: Asked) -> dict[s
         "notes": list(found.scope.notes),
         "problems": [one.text for one in found.problems],
         "close": asked.close,
+        "logs": [str(one.absolute()) for one in asked.logs],
+        "between": asked.between,
         "rate": asked.rate,
     }
 
@@ -199,5 +214,5 @@ def _targets(ground: Ground, asked: Asked, before: Sequence[Target]) -> leaked.N
 def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str) -> list[str]:
     """Open again what the incident shut; the titles of what was opened."""
     folder = _there(root, incident)
-    with _ground(root, name, environ, 0) as (_, ground), _journal(folder) as journal:
+    with _ground(root, name, environ) as (_, ground), _journal(folder) as journal:
         return list(close.reopen(ground, journal))

@@ -13,6 +13,7 @@ from orchestrator.incident import evidence
 from orchestrator.incident.ground import function
 from orchestrator.incident.hanging import Overdue, Places
 from orchestrator.incident.look import blast, looked, words
+from orchestrator.incident.traces import with_orphans
 from orchestrator.live.bulk import send
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
     for number in range(1, ROUNDS + 1):
         reasons = dict(_ended(ground, journal, _in_order(found.credentials), tell))
         _settled(ground, journal, (*evidence.known(journal), *found.credentials))
-        again = blast(ground, scope)
+        again = with_orphans(ground, blast(ground, scope), first.credentials)
         fresh = [one for one in again.credentials if one.key not in known]
         overdue.add(fresh)
         hung = overdue.found()

@@ -16,7 +16,9 @@ from orchestrator.live.standing import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
+    from orchestrator.audit.read import Between
     from orchestrator.declared import Environment
     from orchestrator.documents import Json, Spec
     from orchestrator.live.server import Server
@@ -37,6 +39,8 @@ class Ground:
     environment: Environment | None = None
     titles: frozenset[str] = field(default_factory=frozenset)  # what the YAML declares
     wrong: str = ""  # why there is no environment
+    logs: tuple[Path, ...] = ()  # audit logs at hand
+    between: Between | None = None  # the time in which to look for what leaked
     told: Callable[[Credential], bool | None] = lambda _: None  # whether a source gave it out; None: nobody recorded it
 
     @property

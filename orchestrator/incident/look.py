@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.incident.model import Look, Rule, Scope
 
 ACCESSORS = "auth/token/accessors"
+_MADE = "auth/token/create"
 _OK, _BAD, _DENIED, _ABSENT, _FAILED = 200, 400, 403, 404, 500
 _KEPT = ("accessor", "display_name", "entity_id", "expire_time", "issue_time", "meta", "orphan", "path", "policies")
 
@@ -36,10 +37,12 @@ def blast(ground: Ground, scope: Scope) -> Blast:
     }
     requests = tokens.requests + len(scope.singles) + len(scope.listers)
     took = time.monotonic() - started
-    return Blast(tuple(found.values()), tokens.seen, requests, took, spared=tuple(tokens.spared))
+    spared, orphans = tuple(tokens.spared), tuple(tokens.orphans)
+    return Blast(tuple(found.values()), tokens.seen, requests, took, orphans=orphans, spared=spared)
 
 
 def _listed(ground: Ground, scope: Scope) -> Iterator[Credential]:
+    """What stands in the lists; where a list holds others' too, what of it is the scope's."""
     for lister in scope.listers:
         names = ground.inside(lister.namespace).server.list(lister.path.rstrip("/"))
         found = (lister.made(name) for name in names)
@@ -72,6 +75,7 @@ class _Tokens:
         self.seen = 0
         self.requests = 0
         self.spared: list[str] = []
+        self.orphans: list[Credential] = []
 
     def cut(self, rules: Iterable[Rule]) -> Iterator[Credential]:
         by_namespace: dict[str, list[Rule]] = {}
@@ -93,8 +97,13 @@ class _Tokens:
             if rule and ground.is_me(facts):
                 self.spared.append(f"token {facts['accessor']}: it is your own ({rule.source})")
             elif rule:
-                kept = {name: facts[name] for name in _KEPT if name in facts}
-                yield ground.token(facts["accessor"], rule.source, kept)
+                yield _kept(ground, rule.source, facts)
+            elif facts.get("orphan") and str(facts.get("path")).startswith(_MADE) and not ground.is_me(facts):
+                self.orphans.append(_kept(ground, "", facts))
+
+
+def _kept(ground: Ground, source: str, facts: Mapping[str, Json]) -> Credential:
+    return ground.token(facts["accessor"], source, {name: facts[name] for name in _KEPT if name in facts})
 
 
 def _facts(ask: Ask, reply: Reply) -> Mapping[str, Json] | None:

@@ -140,8 +140,8 @@ class Origin:
             longest = next((settings[name] for name in gives.lasts if settings.get(name)), None)
             until = f"for up to {duration(longest)}" if longest else "for as long as the mount lets them"
             yield (
-                f"{self.title}: the server keeps nothing of a {gives.what} that it gave out; those that are out live "
-                f"on {until}, unproven: {gives.instead}"
+                f"{self.title}: the server keeps nothing of the {gives.what}s that it gave out; those that are out "
+                f"live on {until}, unproven: {gives.instead}"
             )
 
 

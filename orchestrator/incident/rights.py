@@ -56,8 +56,11 @@ def _of(kind: Kind, mount: str) -> Iterator[tuple[str, str]]:
         for gives in one.gives:
             if gives.list:
                 yield _filled(gives.list, mount).rstrip("/"), "list"
-            for write in (gives.end, gives.look if gives.look.path else None, gives.by_value):
+            for write in (gives.end, gives.look if gives.look.path else None, gives.by_value, gives.then):
                 yield from _sent(write, mount)
+    for leak in kind.leaks.values():
+        for write in leak.needs:
+            yield from _sent(write, mount)
 
 
 def _settings(one: Object, mount: str) -> Iterator[tuple[str, str]]:

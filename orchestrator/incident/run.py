@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.incident import close, cut, evidence, hanging
+from orchestrator.incident import close, cut, evidence, hanging, traces
 from orchestrator.incident.look import blast
 from orchestrator.incident.model import Scope
 from orchestrator.incident.prove import prove
@@ -92,7 +92,7 @@ def preview(
 
 def _blast(ground: Ground, scope: Scope) -> Blast:
     """What lives, with the leases that may hang on it."""
-    found = blast(ground, scope)
+    found = traces.with_orphans(ground, blast(ground, scope))
     places, notes = hanging.below(ground, found.credentials)
     return replace(found, leases=hanging.counted(places), spared=(*found.spared, *notes))
 

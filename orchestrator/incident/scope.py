@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import identity, leaks, origins, reachers
+from orchestrator.incident import identity, leaks, origins, reachers, traces
 from orchestrator.incident.ground import LOOKUP
 from orchestrator.incident.model import Gone, Rule, Scope
 from orchestrator.live.server import Denied, Rejected
@@ -112,6 +112,7 @@ SORTS: Mapping[str, Resolver] = {
     "group": identity.group,
     "policy": identity.policy,
     "path": reachers.path,
+    "client-address": traces.client_address,
     "mount": mount,
     "lease-prefix": lease_prefix,
     "secret-id-accessor": secret_id_accessor,

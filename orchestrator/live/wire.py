@@ -5,7 +5,6 @@ What `requests` raises keeps the request, with its token and body: such an error
 
 from __future__ import annotations
 
-import ssl
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -19,7 +18,9 @@ from requests.exceptions import RequestException
 from urllib3 import exceptions as broken
 
 from orchestrator.errors import StrongroomError, Unreachable
+from orchestrator.live import replies
 from orchestrator.live.server import Answer, Denied, Rejected
+from orchestrator.live.trust import system_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,11 +33,7 @@ if TYPE_CHECKING:
 THREADS = 32
 PATIENCE = 10.0
 TIMEOUT = (5.0, 60.0)
-NOT_INITIALISED = 501
-TRANSIENT = {412, 429, 500, 502, 503, 504}
 NO_SUCH_ENDPOINT = "unsupported path"
-UPGRADING = "Upgrading from non-versioned to versioned data"
-NO_NAMESPACE = "namespace not found"
 CAPABILITIES = {"GET": "read", "LIST": "list", "DELETE": "delete"}
 
 
@@ -73,18 +70,10 @@ class Wire:
 
     def fetch(self, path: str, body: bytes = b"", sort: str = "") -> bytes:
         method, headers = ("POST", {"Content-Type": sort}) if body else ("GET", {})
-        target = f"/v1/{quote(path)}"
-        try:
-            reply: Response = self._adapter().request(
-                method, target, raise_exception=False, headers=headers, data=body or None
-            )
-        except RequestException as error:
-            failure = Unreachable(_why_unreachable(self.address, error))
-        else:
-            if not reply.ok or reply.is_redirect:
-                raise self._refusal(method, path, reply)
-            return bytes(reply.content)
-        raise failure
+        reply = self._requested(method, f"/v1/{quote(path)}", headers=headers, data=body or None)
+        if not reply.ok or reply.is_redirect:
+            raise self._refusal(method, path, reply)
+        return bytes(reply.content)
 
     def as_token(self, token: str) -> Server:
         return replace(self, token=token)
@@ -112,10 +101,14 @@ class Wire:
 
     def _send(self, method: str, path: str, data: Mapping[str, Json] | None, wrap: str, query: str) -> Response:
         target = f"/v1/{quote(path)}" + (f"?{query}" if query else "")
+        return self._requested(method, target, json=data, wrap_ttl=wrap)
+
+    def _requested(self, method: str, target: str, **more: Json) -> Response:
         try:
-            reply: Response = self._adapter().request(method, target, raise_exception=False, json=data, wrap_ttl=wrap)
+            reply: Response = self._adapter().request(method, target, raise_exception=False, **more)
         except RequestException as error:
-            failure = Unreachable(_why_unreachable(self.address, error))
+            why = replies.why_unreachable(self.address, _innermost(error), type(error).__name__)
+            failure = Unreachable(why)
         else:
             return reply
         raise failure
@@ -139,7 +132,7 @@ class Wire:
             return Answer()
         content = _json(reply)
         if content is None:
-            raise Unreachable(f"{self.address} answers, but not as Vault or OpenBao; check the address")
+            raise Unreachable(replies.not_a_vault(self.address))
         parts = [content.get(name) or {} for name in ("data", "auth", "wrap_info")]
         data = parts[0] if "data" in content else content  # the few old endpoints without an envelope
         return Answer(data, parts[1], parts[2], content.get("lease_id") or "")
@@ -159,12 +152,12 @@ class Wire:
         status, sealed = reply.status_code, words.endswith("is sealed")
         what = f"namespace {self.namespace} of {self.address}" if "namespace" in words else self.address
         causes = (
-            (reply.is_redirect, f"{self.address} redirects to {reply.headers.get('Location')}; use that address"),
-            ("to an HTTPS server" in words, f"{self.address} speaks TLS; write https://"),
-            (NO_NAMESPACE in words, f"{what} is not there; create it first, or correct its name"),
-            (status == NOT_INITIALISED, f"{self.address} is not initialised; initialise it first"),
+            (reply.is_redirect, replies.leads_elsewhere(self.address, reply.headers.get("Location", ""))),
+            (replies.wants_tls(words), replies.speaks_tls(self.address)),
+            (replies.NO_NAMESPACE in words, f"{what} is not there; create it first, or correct its name"),
+            (status == replies.NOT_INITIALISED, f"{self.address} is not initialised; initialise it first"),
             (sealed, f"{what} is sealed; unseal it and run this again"),
-            (status in TRANSIENT - {412, 429, 500}, f"{what} does not serve now: {words} (status {status})"),
+            (status in replies.TRANSIENT - {412, 429, 500}, f"{what} does not serve now: {words} (status {status})"),
         )
         return next((why for blocked, why in causes if blocked), None)
 
@@ -172,17 +165,11 @@ class Wire:
         return f" in namespace {self.namespace}" if self.namespace else ""
 
 
-def _system_store() -> bool | str:
-    """The CAs that the machine trusts, as Terraform's providers do; those that come with requests where it has none."""
-    paths = ssl.get_default_verify_paths()
-    return paths.cafile or paths.capath or True
-
-
 def open_server(address: str, namespace: str, token: str, *, verify: bool | str = True) -> Server:
     """A server that nothing in the process's environment redirects: no proxy, no CA bundle, no ~/.vault-token."""
     session = requests.Session()
     session.trust_env = False
-    session.verify = _system_store() if verify is True else verify
+    session.verify = system_store() if verify is True else verify
     if verify is False:
         urllib3.disable_warnings(broken.InsecureRequestWarning)
     retries = urllib3.Retry(0, read=1, allowed_methods={"GET"})  # a kept connection may have been closed meanwhile
@@ -192,60 +179,29 @@ def open_server(address: str, namespace: str, token: str, *, verify: bool | str 
 
 
 def _json(reply: Response) -> dict[str, Json] | None:
-    try:
-        content = reply.json()
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
+    return replies.document(reply.content)
 
 
 def _words(reply: Response) -> str:
-    """The errors of the server, on one line."""
-    content = _json(reply)
-    errors = [reply.text[:200]] if content is None else content.get("errors") or content.get("warnings") or []
-    return " ".join("; ".join(str(error) for error in errors).split())
+    return "" if reply.ok else replies.words(reply.content)
 
 
 def _is_absent(reply: Response, gone: tuple[str, ...] = ()) -> bool:
     """Whether a reply says that nothing is there."""
     words = _words(reply) if reply.status_code in {400, 404, 500} else ""
     if reply.status_code == requests.codes.not_found:
-        return NO_NAMESPACE not in words and NO_SUCH_ENDPOINT not in words
+        return replies.NO_NAMESPACE not in words and NO_SUCH_ENDPOINT not in words
     if reply.ok and b'"data":null' in reply.content:  # a map path of an auth method says it so
         return (_json(reply) or {}).get("data", {}) is None
     return any(word in words for word in gone)
 
 
 def _is_transient(reply: Response) -> bool:
-    """Whether a read may do better soon."""
-    if reply.status_code not in TRANSIENT:
-        return _did_nothing(reply)
-    words = _words(reply)
-    return "sealed" not in words and "locked" not in words
+    return replies.is_transient(reply.status_code, _words(reply))
 
 
 def _did_nothing(reply: Response) -> bool:
-    """Whether even a write may be sent again: a rate limit, a standby that lags, a KV store that is being upgraded."""
-    if reply.status_code == requests.codes.bad_request:
-        return UPGRADING in _words(reply)
-    return reply.status_code in {412, 429}
-
-
-def _why_unreachable(address: str, error: RequestException) -> str:
-    cause = _innermost(error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return (
-            f"{address}: its TLS certificate is not trusted ({cause.verify_message}); set VAULT_CACERT to the CA's file"
-        )
-    if isinstance(cause, ssl.SSLError):
-        return f"{address}: TLS fails ({cause.reason}); check whether it is http:// or https://"
-    if isinstance(cause, broken.NameResolutionError):
-        return f"{address}: no such host; check the address"
-    if isinstance(cause, broken.NewConnectionError):
-        return f"{address} does not take connections; start the server, or set VAULT_ADDR to where it runs"
-    if isinstance(cause, broken.TimeoutError):
-        return f"{address} does not answer in time; see whether it runs, and whether a firewall is between"
-    return f"{address} cannot be reached ({type(error).__name__}); check the address"
+    return replies.did_nothing(reply.status_code, _words(reply))
 
 
 def _innermost(error: BaseException) -> BaseException:

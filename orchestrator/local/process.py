@@ -41,6 +41,7 @@ def start(folder: Path, command: Sequence[str], lock: int) -> None:
     launcher = [*ISOLATED, detach.__file__, str(lock), str(folder / "pid"), str(folder / "log"), *command]
     done = subprocess.run(
         launcher,
+        cwd=folder,
         env=environment(),
         pass_fds=[lock],
         stdin=subprocess.DEVNULL,

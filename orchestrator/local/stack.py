@@ -22,7 +22,7 @@ _CHOICES = 3
 
 @dataclass(frozen=True)
 class Stack:
-    """What a running stack offers."""
+    """What a running stack offers; `folder` is where its Vault or OpenBao runs, with the audit log."""
 
     address: str
     token: str = field(repr=False)
@@ -31,6 +31,7 @@ class Stack:
     server: str
     version: str
     started: bool
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def current(root: Path) -> Stack | None:
     token, password = bao.token(node), postgres.password(database)
     if token is None or password is None or not postgres.is_running(database) or not bao.is_active(node):
         return None
-    return _stack(state, token, password, started=False)
+    return _stack(root, state, token, password, started=False)
 
 
 def down(root: Path) -> tuple[str, ...]:
@@ -164,7 +165,7 @@ def _start_once(root: Path, state: State, wanted: State, program: Server, lock: 
     token, storage = opened.result(), stored.result()
     done = replace(wanted, postgres_version=storage.version, ready=True)
     _save(root, done)
-    return _stack(done, token, storage.password, started=True)
+    return _stack(root, done, token, storage.password, started=True)
 
 
 def _with_ports(root: Path, state: State) -> State:
@@ -198,7 +199,7 @@ def _stop(root: Path) -> tuple[str, ...]:
     return tuple(name for name, was_running in stopped.items() if was_running)
 
 
-def _stack(state: State, token: str, password: str, *, started: bool) -> Stack:
+def _stack(root: Path, state: State, token: str, password: str, *, started: bool) -> Stack:
     return Stack(
         address=f"http://127.0.0.1:{state.port}",
         token=token,
@@ -207,6 +208,7 @@ def _stack(state: State, token: str, password: str, *, started: bool) -> Stack:
         server=state.server,
         version=state.version,
         started=started,
+        folder=_node(root, state).folder,
     )
 
 

@@ -150,8 +150,8 @@ def test_what_a_role_gave_out_that_the_mount_does_not_keep_is_told(scene: Scene)
     role(scene, "short", "example.net", no_store=True, max_ttl="2h")
 
     assert scene.look(("role", "pki/short")).scope.notes[0] == (
-        "secrets/pki/roles/short: the server keeps nothing of a certificate that it gave out; those that are out live "
-        "on for up to 2h, unproven: name those that you have by --certificate file:PATH"
+        "secrets/pki/roles/short: the server keeps nothing of the certificates that it gave out; those that are out "
+        "live on for up to 2h, unproven: name those that you have by --certificate file:PATH"
     )
 
 

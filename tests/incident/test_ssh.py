@@ -168,8 +168,8 @@ def test_a_role_is_shut_and_what_lives_on_is_told(scene: Scene, host: Host) -> N
     assert outcome.code == 0
     (note,) = outcome.notes
     assert note == (
-        "secrets/ssh/roles/people: the server keeps nothing of a SSH certificate that it gave out; those that are out "
-        "live on for up to 8h, unproven: name those that you know by --ssh-key, to have them in a KRL"
+        "secrets/ssh/roles/people: the server keeps nothing of the SSH certificates that it gave out; those that are "
+        "out live on for up to 8h, unproven: name those that you know by --ssh-key, to have them in a KRL"
     )
     for kind, name in (("user", "ops"), ("host", "127.0.0.1"), ("host", "")):
         new_key(host.folder / f"new-{kind}{name}")

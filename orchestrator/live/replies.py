@@ -1,0 +1,87 @@
+"""What a reply's status and words mean, and why there is none: the same for whoever asks."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from requests import codes
+from urllib3 import exceptions as broken
+
+if TYPE_CHECKING:
+    from orchestrator.documents import Json
+
+NOT_INITIALISED = 501
+TRANSIENT = {412, 429, 500, 502, 503, 504}
+UPGRADING = "Upgrading from non-versioned to versioned data"
+NO_LEADER_YET = "local node not active"
+NO_NAMESPACE = "namespace not found"
+
+
+def document(body: bytes) -> dict[str, Json] | None:
+    """The JSON object that a body is."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def words(body: bytes) -> str:
+    """The errors of the server, on one line."""
+    content = document(body)
+    if content is None:
+        errors = [body[:200].decode(errors="replace")]
+    else:
+        errors = content.get("errors") or content.get("warnings") or []
+    return " ".join("; ".join(str(error) for error in errors).split())
+
+
+def is_transient(status: int, said: str) -> bool:
+    """Whether a read may do better soon."""
+    if status not in TRANSIENT:
+        return did_nothing(status, said)
+    return "sealed" not in said and "locked" not in said
+
+
+def did_nothing(status: int, said: str) -> bool:
+    """Whether even a write may be sent again: a rate limit, a standby that lags or knows no leader, a KV upgrade."""
+    if status == codes.bad_request:
+        return UPGRADING in said
+    return status in {412, 429} or (status == codes.server_error and NO_LEADER_YET in said)
+
+
+def leads_elsewhere(address: str, location: str) -> str:
+    return f"{address} redirects to {location}; use that address"
+
+
+def wants_tls(said: str) -> bool:
+    """Whether plain text was sent to a port that wants TLS."""
+    return "to an HTTPS server" in said
+
+
+def speaks_tls(address: str) -> str:
+    return f"{address} speaks TLS; write https://"
+
+
+def not_a_vault(address: str) -> str:
+    return f"{address} answers, but not as Vault or OpenBao; check the address"
+
+
+def why_unreachable(address: str, cause: BaseException, what: str) -> str:
+    """Why there is no reply; `what` is what it is called when it is nothing that we know."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"{address}: its TLS certificate is not trusted ({cause.verify_message}); set VAULT_CACERT to the CA's file"
+        )
+    if isinstance(cause, ssl.SSLError):
+        return f"{address}: TLS fails ({cause.reason}); check whether it is http:// or https://"
+    if isinstance(cause, (broken.NameResolutionError, socket.gaierror)):
+        return f"{address}: no such host; check the address"
+    if isinstance(cause, (broken.NewConnectionError, ConnectionRefusedError)):
+        return f"{address} does not take connections; start the server, or set VAULT_ADDR to where it runs"
+    if isinstance(cause, (broken.TimeoutError, TimeoutError)):
+        return f"{address} does not answer in time; see whether it runs, and whether a firewall is between"
+    return f"{address} cannot be reached ({what}); check the address"
