@@ -106,9 +106,14 @@ def _opens(one: Mapping[str, Json], settings: tuple[Setting, ...]) -> bool:
     held = _values(place.resource, one["change"]["before"])
     told = [one for one in place.resource.attributes() if one.api in place.shut and _is_told(one.api, place, held)]
     changed = {setting.name for setting in settings}
-    return all(
-        same(attribute.shape, held(attribute), attribute.shape.render(place.shut[attribute.api])) for attribute in told
-    ) and any(attribute.yaml in changed for attribute in told)
+    return all(_holds(attribute, held(attribute), place.shut[attribute.api]) for attribute in told) and any(
+        attribute.yaml in changed for attribute in told
+    )
+
+
+def _holds(attribute: Attribute, found: Json, wanted: Json) -> bool:
+    """Whether a setting has a value; what nobody ever set is null in a state, and false or empty on the server."""
+    return not wanted if found is None else same(attribute.shape, found, attribute.shape.render(wanted))
 
 
 def _is_told(setting: str, place: _Place, held: Callable[[Attribute], Json]) -> bool:

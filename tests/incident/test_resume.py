@@ -28,7 +28,7 @@ from pathlib import Path
 from orchestrator.commands import incident
 from orchestrator.incident.journal import Journal
 
-root, name, environ, line = json.loads(sys.stdin.read())
+root, name, environ, line, *target = json.loads(sys.stdin.read())
 write = Journal.write
 
 def deadly(journal, what, **data):
@@ -38,14 +38,14 @@ def deadly(journal, what, **data):
     return found
 
 Journal.write = deadly
-asked = incident.Asked("INC-7", [("role", "auth/approle/payments")])
+asked = incident.Asked("INC-7", [tuple(target)])
 incident.revoke(Path(root), name, environ, asked, lambda _: None, lambda *_: None)
 """
 
 
-def killed(scene: Scene, line: int) -> int:
+def killed(scene: Scene, line: int, target: tuple[str, str] = ("role", "auth/approle/payments")) -> int:
     """The exit of a run that is killed when this line of the journal is on disk."""
-    given = json.dumps([str(scene.root), NAME, scene.environ, line])
+    given = json.dumps([str(scene.root), NAME, scene.environ, line, *target])
     done = subprocess.run([sys.executable, "-c", KILLED], input=given.encode(), cwd=REPOSITORY, check=False, timeout=60)
     return done.returncode
 
