@@ -13,11 +13,11 @@ from orchestrator.incident.model import Blast, Credential
 from orchestrator.live.bulk import Ask, Reply, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
-    from orchestrator.incident.model import Look, Rule, Scope
+    from orchestrator.incident.model import Lister, Look, Rule, Scope
 
 ACCESSORS = "auth/token/accessors"
 _MADE = "auth/token/create"
@@ -32,19 +32,19 @@ class Unclear(StrongroomError):  # noqa: N818 - the name is the sentence: the an
 def blast(ground: Ground, scope: Scope) -> Blast:
     """What of the scope lives now."""
     tokens, started = _Tokens(ground), time.monotonic()
+    lists = [(one, ground.inside(one.namespace).server.list(one.path.rstrip("/"))) for one in scope.listers]
     found = {
-        one.key: one for one in (*living(ground, scope.singles), *_listed(ground, scope), *tokens.cut(scope.rules))
+        one.key: one for one in (*living(ground, scope.singles), *_listed(ground, lists), *tokens.cut(scope.rules))
     }
-    requests = tokens.requests + len(scope.singles) + len(scope.listers)
+    requests = tokens.requests + len(scope.singles) + sum(1 + len(names) * bool(one.fits) for one, names in lists)
     took = time.monotonic() - started
     spared, orphans = tuple(tokens.spared), tuple(tokens.orphans)
     return Blast(tuple(found.values()), tokens.seen, requests, took, orphans=orphans, spared=spared)
 
 
-def _listed(ground: Ground, scope: Scope) -> Iterator[Credential]:
+def _listed(ground: Ground, lists: Iterable[tuple[Lister, Sequence[str]]]) -> Iterator[Credential]:
     """What stands in the lists; where a list holds others' too, what of it is the scope's."""
-    for lister in scope.listers:
-        names = ground.inside(lister.namespace).server.list(lister.path.rstrip("/"))
+    for lister, names in lists:
         found = (lister.made(name) for name in names)
         yield from found if lister.fits is None else _fitting(ground, lister.fits, found)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from orchestrator.documents import Json
     from orchestrator.incident.ground import Ground
-    from orchestrator.incident.model import Scope
+    from orchestrator.incident.model import Credential, Scope
 
 _SHORT = 900
 _ENOUGH = {"root", "sudo"}
@@ -71,11 +71,17 @@ def _needed(namespace: str, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]
     for lister in scope.listers:
         if lister.namespace == namespace:
             yield lister.path, ("list", "sudo") if lister.path.startswith("sys/leases/") else ("list",)
+            yield from _ending(lister.made("any"))
     for one in scope.singles:
-        if one.namespace == namespace and one.end:
-            yield one.end.path, ("update",)
-        if one.namespace == namespace and one.then:
-            yield one.then.path, ("read",)
+        if one.namespace == namespace:
+            yield from _ending(one)
+
+
+def _ending(one: Credential) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if one.end:
+        yield one.end.path, ("update",)
+    if one.then:
+        yield one.then.path, ("read",)
 
 
 def _time(ground: Ground) -> Iterator[Problem]:

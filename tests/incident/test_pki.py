@@ -11,6 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from orchestrator.errors import StrongroomError
+from orchestrator.incident.ground import Ground
+from orchestrator.incident.look import blast
+from orchestrator.incident.scope import SORTS
+from orchestrator.live.bulk import Line
 from orchestrator.live.server import Rejected
 
 if TYPE_CHECKING:
@@ -271,3 +275,16 @@ def test_an_expired_one_is_told(scene: Scene) -> None:
         scene.look(("certificate", serial))
 
     assert str(wrong.value) == f"--certificate {serial}: it expired on 2020-01-01 00:00 UTC: nobody takes it"
+
+
+def test_what_is_recorded_tells_which_of_two_roles_alike_gave_it_out(scene: Scene) -> None:
+    role(scene, "twin")
+    own, other, unknown = (issue(scene, name)["serial_number"] for name in ("web", "twin", "web"))
+    recorded = {f"pki:{own}": True, f"pki:{other}": False}
+    line = Line(scene.server.address, scene.running.token)
+    ground = Ground(scene.server, line, {}, told=lambda one: recorded.get(one.id))
+
+    found = blast(ground, SORTS["role"](ground, "pki/web"))
+
+    assert sorted(one.id for one in found.credentials) == sorted((f"pki:{own}", f"pki:{unknown}"))
+    assert found.requests == 1 + 4  # the list, and each of it
