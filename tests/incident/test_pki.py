@@ -12,7 +12,9 @@ from cryptography.x509.oid import NameOID
 
 from orchestrator.errors import StrongroomError
 from orchestrator.incident.ground import Ground
+from orchestrator.incident.kinds.pki import Issuer, issuers
 from orchestrator.incident.look import blast
+from orchestrator.incident.proofs.pki import List, crl_of, ocsp_of
 from orchestrator.incident.scope import SORTS
 from orchestrator.live.bulk import Line
 from orchestrator.live.server import Rejected
@@ -288,3 +290,20 @@ def test_what_is_recorded_tells_which_of_two_roles_alike_gave_it_out(scene: Scen
 
     assert sorted(one.id for one in found.credentials) == sorted((f"pki:{own}", f"pki:{unknown}"))
     assert found.requests == 1 + 4  # the list, and each of it
+
+
+def test_a_list_or_an_answer_that_the_issuer_did_not_sign_proves_nothing(scene: Scene) -> None:
+    root(scene, "second")
+    leaked = issue(scene)["serial_number"]
+    scene.cut(("certificate", leaked))
+    ground = Ground(scene.server, Line(scene.server.address, scene.running.token), {})
+    (own,), (stranger,) = issuers(ground, "pki"), issuers(ground, "second")
+    forged = Issuer("pki", own.id, stranger.certificate)
+    serial = int(leaked.replace(":", ""), 16)
+
+    assert serial in crl_of(ground, own, {}).revoked
+    assert crl_of(ground, forged, {}) == List(
+        wrong=f"the CRL at pki/issuer/{own.id}/crl/der is not signed by its issuer"
+    )
+    assert ocsp_of(scene.server.as_token(""), own, serial) == "revoked, signed"
+    assert ocsp_of(scene.server.as_token(""), forged, serial) == "its answer is not signed by the issuer"

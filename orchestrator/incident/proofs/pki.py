@@ -30,7 +30,7 @@ _REVOKED, _GOOD = "revoked, signed", "good"
 
 
 @dataclass(frozen=True)
-class _List:
+class List:
     """A CRL that its issuer signed and that is in force, or why there is none."""
 
     revoked: frozenset[int] = frozenset()
@@ -75,11 +75,11 @@ def _key_id(one: x509.Certificate) -> str:
 def _by(ground: Ground, issuer: Issuer, revoked: Sequence[Credential]) -> Iterator[Proof]:
     """What the issuer's list and its OCSP say of each."""
     settings = _settings(ground, issuer.mount)
-    crl, server, dead = _crl(ground, issuer, settings), ground.server.as_token(""), Counter[str]()
+    crl, server, dead = crl_of(ground, issuer, settings), ground.server.as_token(""), Counter[str]()
     for one in revoked:
         serial = int(str(one.facts["serial"]).replace(":", ""), 16)
         in_list = serial in crl.revoked
-        answer = "switched off" if settings.get("ocsp_disable") else _answer(server, issuer, serial)
+        answer = "switched off" if settings.get("ocsp_disable") else ocsp_of(server, issuer, serial)
         where = "the CRL lists it" if in_list else crl.wrong or "the CRL does not list it"
         if answer == _GOOD or not (in_list or crl.wrong):
             yield Proof(one.what, f"certificate {one.id}", dead=False, said=f"{where}; OCSP: {answer}")
@@ -100,25 +100,25 @@ def _settings(ground: Ground, mount: str) -> Mapping[str, Json]:
         return {}
 
 
-def _crl(ground: Ground, issuer: Issuer, settings: Mapping[str, Json]) -> _List:
+def crl_of(ground: Ground, issuer: Issuer, settings: Mapping[str, Json]) -> List:
     """As a client fetches it, without any token."""
     path = f"{issuer.mount}/issuer/{issuer.id}/crl/der"
     try:
         found = x509.load_der_x509_crl(ground.server.as_token("").fetch(path))
     except (Denied, Rejected, ValueError) as error:
-        return _List(wrong=f"there is no CRL at {path}: {error}")
+        return List(wrong=f"there is no CRL at {path}: {error}")
     if not found.is_signature_valid(issuer.certificate.public_key()):  # type: ignore[arg-type]
-        return _List(wrong=f"the CRL at {path} is not signed by its issuer")
+        return List(wrong=f"the CRL at {path} is not signed by its issuer")
     if found.next_update_utc is None or found.next_update_utc <= datetime.now(UTC):
-        return _List(wrong=f"the CRL at {path} is out of date")
+        return List(wrong=f"the CRL at {path} is out of date")
     if settings.get("disable"):
-        return _List(wrong=f"{issuer.mount} has its CRL disabled")
+        return List(wrong=f"{issuer.mount} has its CRL disabled")
     number = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     said = f"in CRL {number} at {path}, signed, in force till {found.next_update_utc:%Y-%m-%d %H:%M} UTC"
-    return _List(frozenset(one.serial_number for one in found), said)
+    return List(frozenset(one.serial_number for one in found), said)
 
 
-def _answer(server: Server, issuer: Issuer, serial: int) -> str:
+def ocsp_of(server: Server, issuer: Issuer, serial: int) -> str:
     """What OCSP says of one, asked without any token as a client does."""
     name, key = _hashed(issuer.certificate)
     asked = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, serial, hashes.SHA1())  # noqa: S303 - names
