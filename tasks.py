@@ -204,7 +204,7 @@ NAMED = {
     help={
         "incident": "its name: the evidence is kept in incidents/NAME",
         "environment": ENVIRONMENT,
-        "namespace": "the namespace of what leaked, from the root; the environment's when left out",
+        "namespace": "the namespace of what leaked, from the root; the environment's, or `all` for it and all below",
         "close": "hard shuts what gave it out, soft lets one an hour through, none leaves it open",
         "dry-run": "show what hangs on it, and end",
         "yes": "the digest that --dry-run showed: go on without asking",

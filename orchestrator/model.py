@@ -258,11 +258,12 @@ class Waits:
 class Gives:
     """What an object gives out that a thief could use, and how an incident ends each; texts are templates.
 
-    They speak of {mount}, {name} and {id}. A token is told by what the server says of it, all else stands in a list.
+    They speak of {mount}, {name} and {id}, and of the live object's own settings by name: {role_id}. A token is told by
+    what the server says of it, all else stands in a list.
     """
 
     what: str  # what people call one
-    says: Mapping[str, str] = field(default_factory=dict)  # of a token, by dotted path in its lookup
+    says: Mapping[str, str] = field(default_factory=dict)  # of a token, by dotted path in its lookup; `*` ends a prefix
     list: str = ""  # where the server lists them
     id: str = "{key}"  # its id by its key in the list
     end: Write | None = None  # the request that ends one
@@ -279,6 +280,10 @@ class Gives:
     unkept: Mapping[str, Json] = field(default_factory=dict)  # settings with which the server keeps nothing of one
     lasts: tuple[str, ...] = ()  # the settings that say how long such a one lives
     instead: str = ""  # how such a one is ended
+    untold: str = ""  # why the server does not tell which they are, and what to do, as half a sentence
+    where: Callable[[Spec], bool] = field(default=lambda _: True)  # of which live objects all this is so
+    telling: tuple[str, str, str] = ("", "", "")  # at which path which setting must hold which word for it to be told
+    held: Mapping[str, str] = field(default_factory=dict)  # what a rate-limit quota names to hold new ones back
 
 
 @dataclass(frozen=True)
@@ -310,6 +315,9 @@ class Object:
     gives: tuple[Gives, ...] = ()  # what it gives out that an incident ends
     shut: Mapping[str, Json] = field(default_factory=dict)  # the settings with which it gives out nothing more
     shut_only: Mapping[str, Spec] = field(default_factory=dict)  # of these, those that go beside other settings alone
+    merges: bool = False  # a write changes what it carries, and leaves alone what it does not
+    open: str = ""  # what still comes out of it, shut or not, as half a sentence
+    alias: str = ""  # the template of the name by which identity knows who logs in by it, where that is its own
     always: bool = False  # rendered with its defaults where the YAML is silent, so that removing it resets it
     extra: Fields = field(default_factory=dict)  # YAML settings that no resource takes (a part's `mount`)
 
@@ -350,6 +358,7 @@ class Kind:
     root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`
     leaks: Mapping[str, Leak] = field(default_factory=dict)  # what of it may leak that is no object, by flag
+    shut: Write | None = None  # what shuts a whole mount at once
 
     @property
     def type(self) -> str:

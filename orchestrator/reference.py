@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from orchestrator.documents import Json
     from orchestrator.model import Field, Kind, Object, Resource
 
 FOLDER = "docs/reference"
@@ -117,11 +118,12 @@ def _example(kind: Kind) -> Iterator[str]:
 def _parts(kind: Kind) -> Iterator[str]:
     """A section for the mount and one for each sort of objects."""
     if kind.mount:
-        yield from ("## The mount", "", *_behind(kind.mount), "")
+        shut = [f"- In an incident: shut by {_settings_of(kind.shut.data)}"] if kind.shut else []
+        yield from ("## The mount", "", *_behind(kind.mount), *shut, "")
         yield from _settings(kind, kind.mount.settings, kind.required)
     for one in kind.objects:
         yield from (f"## `{one.key}`", "", f"{_sort(kind, one)}.", "", *_around(one))
-        yield from (*(line for part in one.parts for line in _behind(part.resource)), "")
+        yield from (*(line for part in one.parts for line in _behind(part.resource)), *_incident(one), "")
         yield from _settings(kind, {} if kind.in_files else one.settings, one.required)
 
 
@@ -145,6 +147,25 @@ def _around(one: Object) -> Iterator[str]:
         yield f"- Tests: {_tested(one.absent)}"
     if one.list:
         yield f"- Those that nobody declared are found by the list `{one.list}`"
+
+
+def _incident(one: Object) -> Iterator[str]:
+    """What an incident finds and does there."""
+    found = dict.fromkeys(f"{gives.what}s" for gives in one.gives)
+    told = [f"gives out {', '.join(found)}"] if found else []
+    told += [f"shut by {_settings_of(one.shut)}"] if one.shut else []
+    if told:
+        yield f"- In an incident: {'; '.join(told)}"
+    stays = {f"{gives.what}s": gives.stays for gives in one.gives if gives.stays}
+    untold = {f"{gives.what}s": gives.untold for gives in one.gives if gives.untold}
+    yield from (f"- Of its {what} none is ended: {why}" for what, why in stays.items())
+    yield from (f"- Of its {what} none is found: {why}" for what, why in untold.items())
+    if one.open:
+        yield f"- Stays open: {one.open}"
+
+
+def _settings_of(settings: Mapping[str, Json]) -> str:
+    return ", ".join(f"`{name}: {shown(value).replace(chr(10), ' ').strip()}`" for name, value in settings.items())
 
 
 def _behind(resource: Resource) -> Iterator[str]:

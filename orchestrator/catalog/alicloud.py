@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog.aws_secrets import allows_everything
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, SECRETS_MOUNT, TOKEN
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, NOTHING, SECRETS_MOUNT, SHUT, TOKEN, leases, tokens
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import SECONDS, TEXT, Shape
 
@@ -87,6 +87,8 @@ ALICLOUD_AUTH = Kind(
         Object(
             key="roles",
             list="auth/{mount}/roles",
+            gives=(tokens("auth/{mount}/login", role_name="{name}"),),
+            shut=SHUT,
             lower=True,
             required=("arn",),
             parts=(
@@ -156,6 +158,16 @@ ALICLOUD_SECRETS = Kind(
         Object(
             key="roles",
             list="{mount}/role",
+            gives=(
+                leases("{mount}/creds/{name}", "RAM user", where=lambda role: not role.get("role_arn")),
+                leases(
+                    "{mount}/creds/{name}",
+                    "STS token",
+                    stays="Alibaba Cloud takes none back: it lives till it ends, or the RAM role loses its rights",
+                    where=lambda role: bool(role.get("role_arn")),
+                ),
+            ),
+            shut={"role_arn": f"acs:ram::0:role/{NOTHING}", "inline_policies": [], "remote_policies": []},
             lower=True,
             parts=(
                 Part(

@@ -37,6 +37,8 @@ APPROLE = Kind(
             lower=True,
             gives=(_SECRET_ID, tokens("auth/{mount}/login", role_name="{name}")),
             shut={"secret_id_bound_cidrs": NOWHERE, **SHUT},
+            merges=True,
+            alias="{role_id}",
             parts=(
                 Part(
                     Resource(

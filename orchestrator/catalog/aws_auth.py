@@ -11,10 +11,12 @@ from orchestrator.catalog.shared import (
     AFTER_POLICIES,
     AUTH_MOUNT,
     FEDERATED,
+    SHUT,
     TOKEN,
     credential,
     federation,
     rotation,
+    tokens,
 )
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, PEM, SECONDS, SET, SIGNED, TEXT, choice
@@ -187,6 +189,12 @@ AWS_AUTH = Kind(
         Object(
             key="roles",
             list="auth/{mount}/roles",
+            gives=(
+                tokens("auth/{mount}/login", role_id="{role_id}"),
+                tokens("auth/{mount}/login", role="{name}"),  # of servers that tell no id
+            ),
+            shut=SHUT,
+            merges=True,  # a write that carries a principal asks AWS for it
             lower=True,
             parts=(
                 Part(

@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog.shared import FEDERATED, credential, federation, keys, rotation, secrets_engine
+from orchestrator.catalog.shared import (
+    FEDERATED,
+    credential,
+    federation,
+    keys,
+    leases,
+    rotation,
+    secrets_engine,
+    turned,
+)
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import LIST, MAP, SECONDS, SET, SIGNED, TEXT, Shape, choice
 
 if TYPE_CHECKING:
-    from orchestrator.documents import Json
+    from orchestrator.documents import Json, Spec
 
 _ROOT = "{path}/config/root"
 _ROLE = "{backend}/roles/{name}"
@@ -75,6 +84,18 @@ _CONFIG = {
     **rotation("config."),
 }
 
+_PATHS = ("{mount}/creds/{name}", "{mount}/sts/{name}")
+_STAYS = (
+    "AWS takes back no STS credential: it lives till it ends, unless its role or user denies what was given before now "
+    "(aws:TokenIssueTime)"
+)
+_NO_RIGHTS = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
+
+
+def _makes_users(role: Spec) -> bool:
+    return "iam_user" in str(role.get("credential_type"))
+
+
 AWS_SECRETS = Kind(
     name="aws",
     family="secrets",
@@ -84,6 +105,22 @@ AWS_SECRETS = Kind(
     objects=(
         Object(
             key="roles",
+            gives=(
+                *(leases(path, "IAM user", where=_makes_users) for path in _PATHS),
+                *(
+                    leases(path, "STS credential", stays=_STAYS, where=lambda role: not _makes_users(role))
+                    for path in _PATHS
+                ),
+            ),
+            shut={
+                "credential_type": "federation_token",  # the one type that takes a policy and nothing else
+                "policy_document": _NO_RIGHTS,
+                "role_arns": [],
+                "session_tags": {},
+                "external_id": "",
+                "user_path": "",
+                "permissions_boundary_arn": "",
+            },
             list="{mount}/roles",
             also="@",
             required=("credential_type",),
@@ -119,6 +156,7 @@ AWS_SECRETS = Kind(
         ),
         Object(
             key="static_roles",
+            gives=(turned("access key"),),
             list="{mount}/static-roles",
             also="@",
             required=("username", "rotation_period"),

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, TOKEN, credential, federation, rotation
+from orchestrator.catalog.shared import (
+    AFTER_POLICIES,
+    AUTH_MOUNT,
+    SHUT,
+    TOKEN,
+    credential,
+    federation,
+    rotation,
+    tokens,
+)
 from orchestrator.model import Field, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import LIST, NUMBER, SECONDS, TEXT, choice
 from orchestrator.shapes import seconds as whole_seconds
@@ -80,6 +89,9 @@ AZURE_AUTH = Kind(
         Object(
             key="roles",
             list="auth/{mount}/role",
+            gives=(tokens("auth/{mount}/login", role="{name}"),),
+            shut=SHUT,
+            merges=True,
             lower=True,
             parts=(
                 Part(

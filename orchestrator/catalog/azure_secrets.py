@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog.azure_auth import CLOUD
-from orchestrator.catalog.shared import credential, federation, keys, rotation, secrets_engine
+from orchestrator.catalog.shared import credential, federation, keys, leases, rotation, secrets_engine, turned
 from orchestrator.model import Field, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, LIST, MAP, SECONDS, SECONDS_TEXT, TEXT, Shape, choice
 
@@ -88,6 +88,8 @@ AZURE_SECRETS = Kind(
     objects=(
         Object(
             key="roles",
+            gives=(leases("{mount}/creds/{name}", "service principal"),),
+            open="Azure is asked for all that a role names, so none can name nothing: take its path from the policies",
             list="{mount}/roles",
             lower=True,
             parts=(
@@ -137,6 +139,7 @@ AZURE_SECRETS = Kind(
         ),
         Object(
             key="static_roles",
+            gives=(turned("client secret"),),
             list="{mount}/static-roles",
             lower=True,
             required=("application_object_id",),

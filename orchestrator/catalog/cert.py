@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, EXAMPLE_CA, TOKEN
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, EXAMPLE_CA, SHUT, TOKEN, tokens
 from orchestrator.model import Field, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, NUMBER, PEM, SECONDS, SET, TEXT
 
@@ -20,6 +20,9 @@ CERT = Kind(
         Object(
             key="roles",
             list="auth/{mount}/certs",
+            gives=(tokens("auth/{mount}/login", cert_name="{name}"),),
+            shut=SHUT,
+            merges=True,
             lower=True,
             required=("certificate",),
             parts=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import credential, keys, secrets_engine
+from orchestrator.catalog.shared import NOTHING, credential, keys, leases, secrets_engine
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, LIST, PEM, SECONDS, SET, TEXT, choice
 
@@ -41,6 +41,8 @@ CONSUL = Kind(
         Object(
             key="roles",
             list="{mount}/roles",
+            gives=(leases("{mount}/creds/{name}", "Consul token"),),
+            shut={"consul_policies": [NOTHING], "consul_roles": [], "service_identities": [], "node_identities": []},
             parts=(
                 Part(
                     Resource(

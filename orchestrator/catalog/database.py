@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.catalog.connections import CONNECTIONS, TYPE
-from orchestrator.catalog.shared import SECRETS_MOUNT, leases
+from orchestrator.catalog.shared import SECRETS_MOUNT, leases, turned
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, LIST, MAP, SECONDS, TEXT, choice, seconds
 
@@ -73,6 +73,7 @@ DATABASE = Kind(
         ),
         Object(
             key="static_roles",
+            gives=(turned("password", "{mount}/rotate-role/{name}"),),
             list="{mount}/static-roles",
             required=("db_name", "username"),
             one_of=(("rotation_period", "rotation_schedule"),),

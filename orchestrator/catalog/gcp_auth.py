@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog.shared import (
     AFTER_POLICIES,
     FEDERATED,
+    SHUT,
     TOKEN,
     auth_engine,
     credential,
     federation,
     rotation,
+    tokens,
 )
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, SECONDS_TEXT, SET, TEXT, choice
@@ -98,6 +100,14 @@ GCP_AUTH = Kind(
         Object(
             key="roles",
             list="auth/{mount}/role",
+            gives=(
+                replace(
+                    tokens("auth/{mount}/login", role="{name}"),
+                    telling=("auth/{mount}/config", "{type}_metadata", "role"),
+                ),
+            ),
+            shut=SHUT,
+            merges=True,
             lower=True,
             required=("type",),
             parts=(

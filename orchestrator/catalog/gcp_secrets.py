@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog.shared import FEDERATED, credential, federation, keys, rotation, secrets_engine
-from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.catalog.shared import FEDERATED, credential, federation, keys, leases, rotation, secrets_engine
+from orchestrator.model import Field, Gives, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import SECONDS, SECONDS_TEXT, SET, TEXT, Shape, choice
 
 if TYPE_CHECKING:
@@ -64,11 +64,19 @@ _BINDINGS = Shape(
 )
 
 
-def _account(key: str, type_: str, name: str, path: str, fields: dict[str, Field], *required: str) -> Object:
+def _account(
+    key: str, type_: str, name: str, path: str, fields: dict[str, Field], *required: str, ends: str = ""
+) -> Object:
     where = f"{{backend}}/{path}/{{{name}}}"
     return Object(
         key=key,
         list=f"{{mount}}/{path}s",
+        gives=(
+            leases(f"{{mount}}/{path}/{{name}}/key", "service account key"),
+            leases("{mount}/key/{name}", "service account key"),  # of rolesets, by the older path
+            Gives("access token", untold=f"Google keeps no list of them, and they end after an hour at most{ends}"),
+        ),
+        open="nothing holds back new ones but the policies of those who ask",
         required=required,
         parts=(
             Part(Resource(type=type_, path=where, mount="backend", name=name, fields=fields, writes=(Write(where),))),
@@ -99,6 +107,7 @@ GCP_SECRETS = Kind(
             },
             "project",
             "bindings",
+            ends="; `bao write -f {mount}/roleset/{name}/rotate` ends all at once",
         ),
         _account(
             "static_accounts",

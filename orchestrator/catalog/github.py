@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog.shared import AFTER_POLICIES, TOKEN, auth_engine
-from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.catalog.shared import (
+    AFTER_POLICIES,
+    SHUT,
+    SHUT_POLICIES,
+    TOKEN,
+    auth_engine,
+    members_tokens,
+    users_tokens,
+)
+from orchestrator.model import Field, Gives, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import LIST, NUMBER, TEXT
 
 if TYPE_CHECKING:
@@ -40,12 +48,17 @@ GITHUB_MOUNT = auth_engine(
 )
 
 
-def _map(key: str, type_: str, name: str) -> Object:
+def _map(key: str, type_: str, name: str, gives: Gives, alias: str = "", still: str = "") -> Object:
     """Names of GitHub, and the policies that each gives."""
     path = f"auth/{{backend}}/map/{key}/{{{name}}}"
     return Object(
         key=key,
         list=f"auth/{{mount}}/map/{key}",
+        gives=(gives,),
+        shut={"value": SHUT_POLICIES[0]},
+        merges=True,
+        alias=alias,
+        open=still,
         lower=True,
         required=("policies",),
         parts=(
@@ -72,7 +85,18 @@ GITHUB = Kind(
     mount=GITHUB_MOUNT,
     required=("config", "config.organization", "config.organization_id"),  # a name alone may change hands
     absent={"openbao": "OpenBao has no github auth method; use HashiCorp Vault, or register a plugin with `plugins`"},
-    objects=(_map("teams", "vault_github_team", "team"), _map("users", "vault_github_user", "user")),
+    objects=(
+        _map("teams", "vault_github_team", "team", members_tokens()),
+        _map(
+            "users",
+            "vault_github_user",
+            "user",
+            users_tokens(),
+            "{name}",
+            "whoever the organization knows still logs in, and has what the mount and their teams give",
+        ),
+    ),
+    shut=Write("auth/{mount}/config", data=SHUT),
     example={
         "type": "github",
         "description": "developers",

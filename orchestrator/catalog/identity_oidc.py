@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.model import Field, Gives, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, SECONDS, SET, TEXT, choice, seconds
 
 if TYPE_CHECKING:
@@ -162,16 +162,29 @@ ISSUER = Resource(
     delete=Write("identity/oidc/config", data={"issuer": ""}),
 )
 
+_ROTATED = (
+    "the server keeps no list of what it signed: `bao write identity/oidc/key/{key}/rotate verification_ttl=0` ends "
+    "all that the key signed, for whoever asks for its keys again"
+)
+_ID_TOKEN = Gives("id token", untold=_ROTATED)
+
 IDENTITY_OIDC = Kind(
     name="identity_oidc",
     family="system",
     summary="The server as an OpenID Connect provider: signed tokens for entities, and logins to applications.",
     objects=(
         Object(key="config", single=True, parts=(Part(ISSUER),)),
-        Object(key="keys", list="identity/oidc/key", ignore=frozenset({"default"}), parts=(Part(KEY),)),
+        Object(
+            key="keys",
+            list="identity/oidc/key",
+            ignore=frozenset({"default"}),
+            gives=(replace(_ID_TOKEN, untold=_ROTATED.replace("{key}", "{name}")),),
+            parts=(Part(KEY),),
+        ),
         Object(
             key="roles",
             list="identity/oidc/role",
+            gives=(_ID_TOKEN,),
             required=("key",),
             parts=(Part(ROLE), Part(ALLOWED, {"allowed_client_id": (ROLE.type, "client_id")}, block="roles")),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_FIELDS, AUTH_GONE, AUTH_WRITES, TOKEN
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_FIELDS, AUTH_GONE, AUTH_WRITES, SHUT, TOKEN, tokens
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import CLAIMS, FLAG, LIST, MAP, PEM, PEM_PATTERN, PEMS, SET, SIGNED, TEXT, choice
 
@@ -155,6 +155,8 @@ ROLE = Resource(
     after=AFTER_POLICIES,
 )
 
+TOKENS = tokens("auth/{mount}/*", role="{name}")  # a login in a browser ends at another path than one by a token
+
 JWT = Kind(
     name="jwt",
     family="auth",
@@ -162,7 +164,17 @@ JWT = Kind(
     summary="Workloads log in with a token signed by a platform that is trusted.",
     mount=mount("jwt", "oidc_client_id", "oidc_client_secret", "oidc_response_mode", "oidc_response_types"),
     required=("config",),
-    objects=(Object(key="roles", list="auth/{mount}/role", lower=True, required=("user_claim",), parts=(Part(ROLE),)),),
+    objects=(
+        Object(
+            key="roles",
+            list="auth/{mount}/role",
+            lower=True,
+            gives=(TOKENS,),
+            shut=SHUT,
+            required=("user_claim",),
+            parts=(Part(ROLE),),
+        ),
+    ),
     example={
         "type": "jwt",
         "config": {"bound_issuer": "https://ci.example.org", "jwt_validation_pubkeys": [_KEY]},

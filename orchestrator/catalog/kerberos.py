@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.catalog.ldap import FILLED_IN, NO_DIRECTORY, PLAIN
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, EXAMPLE_CA, TOKEN
+from orchestrator.catalog.shared import (
+    AFTER_POLICIES,
+    AUTH_MOUNT,
+    EXAMPLE_CA,
+    SHUT,
+    SHUT_POLICIES,
+    TOKEN,
+    members_tokens,
+)
 from orchestrator.model import Field, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import CASELESS, FLAG, SET, SIGNED, TEXT
 
@@ -57,12 +65,16 @@ KERBEROS = Kind(
     mount=AUTH_MOUNT,
     required=("config", "ldap"),
     absent=NO_DIRECTORY,
+    shut=Write(_LDAP, data=SHUT),
     objects=(
         Object(key="config", single=True, required=("keytab", "service_account"), parts=(Part(CONFIG),)),
         Object(key="ldap", single=True, required=("url",), parts=(Part(DIRECTORY),)),
         Object(
             key="groups",
             list="auth/{mount}/groups",
+            gives=(members_tokens(),),
+            shut={"policies": SHUT_POLICIES},
+            merges=True,
             also=" @",
             parts=(
                 Part(

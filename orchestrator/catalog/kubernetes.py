@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, EXAMPLE_CA, TOKEN
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, EXAMPLE_CA, SHUT, TOKEN, tokens
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, PEM, PEMS, SET, TEXT, choice
 
@@ -68,6 +68,8 @@ KUBERNETES = Kind(
         Object(
             key="roles",
             list="auth/{mount}/role",
+            gives=(tokens("auth/{mount}/login", role="{name}"),),
+            shut=SHUT,
             lower=True,
             required=("bound_service_account_names",),
             parts=(Part(ROLE),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.catalog.shared import keys, secrets_engine
+from orchestrator.catalog.shared import NOTHING, keys, leases, secrets_engine
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, LIST, MAP, PEM, SECONDS, SET, TEXT, choice, seconds
 
@@ -52,6 +52,18 @@ KUBERNETES_SECRETS = Kind(
         Object(
             key="roles",
             list="{mount}/roles",
+            gives=(
+                leases(
+                    "{mount}/creds/{name}", "service account", where=lambda role: not role.get("service_account_name")
+                ),
+                leases(
+                    "{mount}/creds/{name}",
+                    "service account's token",
+                    stays="Kubernetes takes none back while its account stands: it lives till it ends",
+                    where=lambda role: bool(role.get("service_account_name")),
+                ),
+            ),
+            shut={"allowed_kubernetes_namespaces": [NOTHING], "allowed_kubernetes_namespace_selector": ""},
             one_of=(
                 ("service_account_name", "kubernetes_role_name", "generated_role_rules"),
                 ("allowed_kubernetes_namespaces", "allowed_kubernetes_namespace_selector"),

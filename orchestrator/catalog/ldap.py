@@ -10,7 +10,11 @@ from orchestrator.catalog.shared import (
     AUTH_GONE,
     AUTH_WRITES,
     EXAMPLE_CA,
+    SHUT,
+    SHUT_POLICIES,
     TOKEN,
+    members_tokens,
+    users_tokens,
 )
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import CASELESS, COMMAS, FLAG, PEM, SECONDS, SET, SIGNED, TEXT, choice
@@ -112,10 +116,14 @@ LDAP = Kind(
     mount=MOUNT,
     required=("config", "config.url"),
     absent=NO_DIRECTORY,
+    shut=Write("auth/{mount}/config", data=SHUT),
     objects=(
         Object(
             key="groups",
             list="auth/{mount}/groups",
+            gives=(members_tokens(),),
+            shut={"policies": SHUT_POLICIES},
+            merges=True,
             lower=True,
             cased=_CASED,
             also=" @",
@@ -138,6 +146,11 @@ LDAP = Kind(
         Object(
             key="users",
             list="auth/{mount}/users",
+            gives=(users_tokens(),),
+            shut={"policies": SHUT_POLICIES, "groups": ""},
+            merges=True,
+            alias="{name}",
+            open="whoever the directory knows still logs in, and has what the mount and its groups give",
             lower=True,
             cased=_CASED,
             also=" @",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import keys, secrets_engine
+from orchestrator.catalog.shared import NOTHING, keys, leases, secrets_engine, turned
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, LIST, PEM, SECONDS, TEXT, choice
 
@@ -64,6 +64,7 @@ LDAP_SECRETS = Kind(
     objects=(
         Object(
             key="static_roles",
+            gives=(turned("password", "{mount}/rotate-role/{name}"),),
             list="{mount}/static-role",
             required=("username", "rotation_period"),
             parts=(
@@ -123,6 +124,9 @@ LDAP_SECRETS = Kind(
         ),
         Object(
             key="dynamic_roles",
+            gives=(leases("{mount}/creds/{name}", "account"),),
+            shut={"creation_ldif": f"dn: cn={NOTHING}\nchangetype: delete\n"},
+            merges=True,
             list="{mount}/role",
             required=("creation_ldif", "deletion_ldif"),
             parts=(
@@ -150,6 +154,8 @@ LDAP_SECRETS = Kind(
         ),
         Object(
             key="library",
+            gives=(leases("{mount}/library/{name}/check-out", "check-out"),),
+            open="nothing holds back new check-outs but the policies of those who make them",
             list="{mount}/library",
             required=("service_account_names",),
             parts=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import SECRETS_MOUNT, credential
+from orchestrator.catalog.shared import NOTHING, SECRETS_MOUNT, credential, leases
 from orchestrator.model import Field, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import LIST, SECONDS_TEXT, TEXT
 
@@ -45,6 +45,8 @@ MONGODB_ATLAS = Kind(
         Object(
             key="roles",
             list="{mount}/roles",
+            gives=(leases("{mount}/creds/{name}", "API key"),),
+            shut={"roles": [NOTHING]},
             lower=True,
             required=("roles",),
             parts=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import credential, keys, secrets_engine
+from orchestrator.catalog.shared import NOTHING, credential, keys, leases, secrets_engine
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, LIST, NUMBER, PEM, SECONDS, TEXT, choice
 
@@ -38,6 +38,8 @@ NOMAD = Kind(
         Object(
             key="roles",
             list="{mount}/role",
+            gives=(leases("{mount}/creds/{name}", "Nomad token"),),
+            shut={"type": "client", "policies": [NOTHING]},
             parts=(
                 Part(
                     Resource(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.catalog.jwt import ROLE, mount
+from orchestrator.catalog.jwt import ROLE, TOKENS, mount
+from orchestrator.catalog.shared import SHUT
 from orchestrator.model import Field, Kind, Limit, Object, Part
 from orchestrator.shapes import SET, choice
 
@@ -25,6 +26,8 @@ OIDC = Kind(
         Object(
             key="roles",
             list="auth/{mount}/role",
+            gives=(TOKENS,),
+            shut=SHUT,
             lower=True,
             required=("user_claim", "allowed_redirect_uris"),
             parts=(

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog.shared import AFTER_POLICIES, TOKEN, auth_engine, credential
+from orchestrator.catalog.shared import (
+    AFTER_POLICIES,
+    SHUT,
+    SHUT_POLICIES,
+    TOKEN,
+    auth_engine,
+    credential,
+    members_tokens,
+    users_tokens,
+)
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import COMMAS, FLAG, TEXT, Shape
 
@@ -48,11 +57,14 @@ OKTA = Kind(
     summary="People log in with their name and password at Okta.",
     mount=OKTA_MOUNT,
     required=("config", "config.org_name"),
+    shut=Write("auth/{mount}/config", data=SHUT),
     absent={"openbao": "OpenBao has no okta auth method; use HashiCorp Vault, or register a plugin with `plugins`"},
     objects=(
         Object(
             key="groups",
             list="auth/{mount}/groups",
+            gives=(members_tokens(),),
+            shut={"policies": SHUT_POLICIES},
             lower=True,
             also=" ",
             required=("policies",),
@@ -75,6 +87,10 @@ OKTA = Kind(
         Object(
             key="users",
             list="auth/{mount}/users",
+            gives=(users_tokens(),),
+            shut={"policies": SHUT_POLICIES, "groups": []},
+            alias="{name}",
+            open="whoever Okta knows still logs in, and has what the mount and its groups give",
             also="@+",
             parts=(
                 Part(

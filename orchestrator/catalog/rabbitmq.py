@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog.shared import SECRETS_MOUNT
+from orchestrator.catalog.shared import NOTHING, SECRETS_MOUNT, leases
 from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, TEXT, Shape
 
@@ -149,6 +149,8 @@ RABBITMQ = Kind(
         Object(
             key="roles",
             list="{mount}/roles",
+            gives=(leases("{mount}/creds/{name}", "user"),),
+            shut={"tags": NOTHING, "vhosts": {}, "vhost_topics": {}},
             parts=(
                 Part(
                     Resource(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.catalog.ldap import NO_DIRECTORY
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, TOKEN
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, SHUT, SHUT_POLICIES, TOKEN, users_tokens
 from orchestrator.model import Field, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import COMMAS, NUMBER, SECONDS, SET, TEXT
 
@@ -20,6 +20,7 @@ RADIUS = Kind(
     mount=AUTH_MOUNT,
     required=("config",),
     absent=NO_DIRECTORY,
+    shut=Write(_CONFIG, data=SHUT),
     objects=(
         Object(
             key="config",
@@ -54,6 +55,11 @@ RADIUS = Kind(
         Object(
             key="users",
             list="auth/{mount}/users",
+            gives=(users_tokens(),),
+            shut={"policies": SHUT_POLICIES},
+            merges=True,
+            alias="{name}",
+            open="whoever the RADIUS server accepts still logs in, and has what the mount gives",
             lower=True,
             also="@",
             parts=(

@@ -9,7 +9,9 @@ from orchestrator.model import Field, Gives, Limit, Resource, Write
 from orchestrator.shapes import DURATION, FLAG, LIST, MAP, NUMBER, SECONDS, SET, TEXT, Shape, choice, seconds
 
 if TYPE_CHECKING:
-    from orchestrator.documents import Json
+    from collections.abc import Callable
+
+    from orchestrator.documents import Json, Spec
     from orchestrator.model import Fields
 
 EXAMPLE_CA = """\
@@ -56,23 +58,52 @@ NOWHERE = ["255.255.255.255/32"]  # where no client can be
 SHUT = {"token_bound_cidrs": ["255.255.255.255"]}  # as servers tell it
 SHUT_POLICY = 'path "strongroom/shut" {\n  capabilities = ["deny"]\n}\n'  # a policy without a rule is refused
 SHUT_POLICIES = ["strongroom-shut"]  # a policy that nobody writes gives nothing
+NOTHING = "strongroom-shut"  # a name that stands for nothing, wherever it is looked up
 
 
-def leases(prefix: str, what: str = "lease") -> Gives:
-    """What a secrets engine gives out with a lease, under a prefix."""
+def leases(
+    prefix: str, what: str = "lease", *, stays: str = "", where: Callable[[Spec], bool] = lambda _: True
+) -> Gives:
+    """What a secrets engine gives out with a lease, under a prefix; with `stays`, the lease is all that would end."""
     return Gives(
         what,
         list=f"sys/leases/lookup/{prefix}/",
         id=f"{prefix}/{{key}}",
-        end=Write("sys/leases/revoke", data={"lease_id": "{id}", "sync": True}),
+        end=None if stays else Write("sys/leases/revoke", data={"lease_id": "{id}", "sync": True}),
         look=Write("sys/leases/lookup", data={"lease_id": "{id}"}),
         gone=("invalid lease",),
+        stays=stays,
+        where=where,
+        held={"path": prefix},
     )
 
 
 def tokens(path: str, **said: str) -> Gives:
-    """What a login gives, told by where it was made and by its metadata."""
-    return Gives("token", says={"path": path, **{f"meta.{name}": value for name, value in said.items()}})
+    """What a login by a role gives, told by where it was made and by its metadata."""
+    says = {"path": path, **{f"meta.{name}": value for name, value in said.items()}}
+    return Gives("token", says=says, held={"path": "auth/{mount}/", "role": "{name}"})
+
+
+def users_tokens(said: str = "username") -> Gives:
+    """What a login under a name gives: the path holds the name as somebody typed it, the metadata as it is known."""
+    return Gives("token", says={"path": "auth/{mount}/*", f"meta.{said}": "{name}"})
+
+
+def members_tokens() -> Gives:
+    """What a login gives to the members of a group that only the login itself looks up."""
+    return Gives(
+        "token",
+        untold="the server does not tell whose tokens came by it: name its policies with --policy, or all of "
+        "--mount auth/{mount}",
+    )
+
+
+def turned(what: str, path: str = "") -> Gives:
+    """A secret that an object keeps and shows to whoever may read it: it is ended by making a new one, at a path."""
+    way = (
+        f"`bao write -f {path}` makes a new one of it" if path else "end it at its provider; the next rotation mends it"
+    )
+    return Gives(what, untold=f"no list holds it, as there is only one: {way}")
 
 
 _TTL = replace(SECONDS, send=lambda value: f"{value or 0}s")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import credential, keys, rotation, secrets_engine
+from orchestrator.catalog.shared import credential, keys, leases, rotation, secrets_engine
 from orchestrator.model import Field, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import SECONDS, TEXT, choice
 
@@ -36,6 +36,8 @@ TERRAFORM_CLOUD = Kind(
         Object(
             key="roles",
             list="{mount}/role",
+            gives=(leases("{mount}/creds/{name}", "Terraform token"),),
+            open="nothing that a role may name gives tokens without rights: take its path from the policies",
             lower=True,
             parts=(
                 Part(

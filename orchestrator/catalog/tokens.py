@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.shared import AFTER_POLICIES, SORT, TOKEN
-from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.catalog.shared import AFTER_POLICIES, SHUT, SORT, TOKEN
+from orchestrator.model import Field, Gives, Kind, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, MAP, NUMBER, SECONDS, SET, TEXT, seconds
 
 _ROLE = "auth/token/roles/{role_name}"
@@ -29,6 +29,9 @@ TOKENS = Kind(
         Object(
             key="roles",
             list="auth/token/roles",
+            gives=(Gives("token", says={"role": "{name}"}, held={"path": "auth/token/create/{name}"}),),
+            shut=SHUT,
+            merges=True,
             parts=(
                 Part(
                     Resource(

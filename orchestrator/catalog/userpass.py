@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, TOKEN
+from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, SHUT, TOKEN, users_tokens
 from orchestrator.model import Field, Kind, Object, Part, Resource, Write
 from orchestrator.shapes import TEXT
 
@@ -20,6 +20,10 @@ USERPASS = Kind(
         Object(
             key="users",
             list="auth/{mount}/users",
+            gives=(users_tokens(),),
+            shut=SHUT,
+            merges=True,
+            alias="{name}",
             lower=True,
             parts=(
                 Part(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import close, evidence, hosts, leaked, leaks, run, traces
+from orchestrator.incident import close, evidence, hosts, leaked, leaks, places, run, traces
 from orchestrator.incident.ground import Ground
 from orchestrator.incident.journal import FILE, Journal, read
 from orchestrator.incident.model import Scope, Target
@@ -19,7 +19,7 @@ from orchestrator.incident.scope import closing
 from orchestrator.incident.scope import scope as scope_of
 from orchestrator.live import bulk
 from orchestrator.live.place import variable
-from orchestrator.local import files
+from orchestrator.local import files, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,21 +62,22 @@ def _ground(
     between: str = "",
 ) -> Iterator[tuple[Session, Ground]]:
     """What the incident stands on; a mistake in the YAML does not stop a revocation, it only hides the owners."""
-    with ExitStack() as stack:
+    with ExitStack() as until:
         environment, wrong = None, ""
         try:
-            context = stack.enter_context(opened(root, name, environ))
+            context = until.enter_context(opened(root, name, environ))
             session, environment = context.session, context.environment
         except ConfigInvalid as error:
             if not variable(environ, "ADDR"):
                 raise
-            session = stack.enter_context(unconfigured(root, environ))
+            session = until.enter_context(unconfigured(root, environ))
             wrong = f"the configuration is not valid, so owners are not known: {error.problems[0]}"
         me = session.server.read("auth/token/lookup-self") or {}
         titles = frozenset(one.title for one in environment.declarations) if environment else frozenset()
         found = Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong)
-        here = root / ".strongroom/stack/vault"  # where the embedded stack's server names its log from
-        yield session, replace(found, logs=traces.logs(found, logs, here), between=traces.between(between))
+        running = stack.current(root)
+        folder = running.folder if running else None
+        yield session, replace(found, logs=traces.logs(found, logs, folder), between=traces.between(between))
 
 
 def revoke(
@@ -200,11 +201,13 @@ def _before(folder: Path) -> list[Target]:
 
 def _targets(ground: Ground, asked: Asked, before: Sequence[Target]) -> leaked.Named:
     """What leaked, each with its namespace; leaked tokens become their accessors, by which they are held."""
-    namespace = ground.namespace if asked.namespace is None else asked.namespace
+    below = asked.namespace == places.ALL
+    namespace = ground.namespace if below or asked.namespace is None else asked.namespace
     inside = ground.inside(namespace)
-    said = leaked.Named(tuple(Target(sort, value, namespace) for sort, value in asked.targets))
+    grounds = list(places.within(inside)) if below and (asked.tokens or asked.findings) else [inside]
+    said = leaked.Named(tuple(Target(sort, value, namespace, below) for sort, value in asked.targets))
     said = replace(said, targets=tuple(leaks.pinned(ground, one, before) for one in said.targets))
-    found = said + leaked.tokens(inside, asked.tokens) + leaked.findings(inside, asked.findings)
+    found = said + leaked.tokens(grounds, asked.tokens) + leaked.findings(grounds, asked.findings)
     if not found.targets:
         names = "nothing is named as leaked: say --role, --accessor, --token or another of --help"
         raise StrongroomError("\n".join(found.notes) or names)

@@ -41,17 +41,23 @@ def _place(close: Close) -> dict[str, str]:
 
 
 def _kept(before: Mapping[str, Json] | None, close: Close) -> dict[str, Json] | None:
-    """What an undo writes back: all of it, or what the change touches."""
+    """What an undo writes back: all of it, or what the change touches; what was not said goes back to nothing."""
     if before is None:
         return None
+    nothing = {name: type(value)() for name, value in close.change.items()}
     names = before.keys() - close.fixed if close.whole else {*close.change, *close.keeps}
-    kept = {name: before[name] for name in names if before.get(name) is not None}
-    return {**{name: type(value)() for name, value in close.change.items()}, **kept}  # nothing is said as an empty one
+    said = {name: before[name] for name in names if before.get(name) is not None}
+    return _sent(close, {**nothing, **said})
 
 
 def _body(close: Close, before: Mapping[str, Json] | None) -> dict[str, Json]:
-    kept = _kept(before, close) if close.whole else None
-    return {**(kept or {}), **close.change}
+    kept = (_kept(before, close) or {}) if close.whole else {}
+    return {**kept, **_sent(close, close.change)}
+
+
+def _sent(close: Close, values: Mapping[str, Json]) -> dict[str, Json]:
+    """Values of an answer, as a request takes them."""
+    return {name: close.sent[name](value) if name in close.sent else value for name, value in values.items()}
 
 
 def _is_shut(close: Close, live: Mapping[str, Json] | None) -> bool:

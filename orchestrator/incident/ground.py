@@ -56,6 +56,16 @@ class Ground:
         return self if namespace == self.namespace else replace(self, server=self.server.in_namespace(namespace))
 
     @cached_property
+    def _answers(self) -> dict[tuple[str, str], Mapping[str, Json]]:
+        return {}
+
+    def once(self, path: str, query: str = "") -> Mapping[str, Json]:
+        """What stands at the path, asked for once: many roles of a mount name the same policies."""
+        if (path, query) not in self._answers:
+            self._answers[path, query] = self.server.read(path, query=query) or {}
+        return self._answers[path, query]
+
+    @cached_property
     def mounts(self) -> Standing:
         return standing(self.server)
 

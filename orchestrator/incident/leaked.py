@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
@@ -10,16 +11,18 @@ from typing import TYPE_CHECKING
 from orchestrator.incident.findings import read
 from orchestrator.incident.model import Gone, Target
 from orchestrator.incident.origins import by_value
+from orchestrator.incident.places import first
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.documents import Json
     from orchestrator.incident.findings import Finding
     from orchestrator.incident.ground import Ground
 
+Way = Callable[["Ground", str, str], "Named"]
 _NOT_OURS = "nothing here can revoke it: look there, and replace it by hand"
 
 
@@ -36,21 +39,32 @@ class Named:
         return Named(tuple(targets), {**self.held, **other.held}, (*self.notes, *other.notes))
 
 
-def tokens(ground: Ground, values: Iterable[str]) -> Named:
-    """Leaked tokens; one that does not live is an error, as somebody asked for it to be cut."""
-    return reduce(add, (_token(ground, value, "the leaked token") for value in values), Named())
+def tokens(grounds: Sequence[Ground], values: Iterable[str]) -> Named:
+    """Leaked tokens of any of the namespaces; one that does not live is an error: somebody asked for it to be cut."""
+    whats = ((_token, value, "the leaked token") for value in values)
+    return reduce(add, (_anywhere(grounds, *one) for one in whats), Named())
 
 
-def findings(ground: Ground, files: Iterable[Path]) -> Named:
+def findings(grounds: Sequence[Ground], files: Iterable[Path]) -> Named:
     """What scanners found; a value that is dead already is said to be so."""
     found = (one for file in files for one in read(file))
-    return reduce(add, (_finding(ground, one) for one in found), Named())
+    return reduce(add, (_finding(grounds, one) for one in found), Named())
 
 
-def _finding(ground: Ground, found: Finding) -> Named:
+def _anywhere(grounds: Sequence[Ground], way: Way, value: str, what: str) -> Named:
+    found = first(grounds, lambda ground: way(ground, value, what))
+    if len(grounds) == 1:
+        return found
+    targets = (
+        replace(one, namespace=grounds[0].namespace, below=True) for one in found.targets
+    )  # not all are looked up
+    return replace(found, targets=tuple(targets))
+
+
+def _finding(grounds: Sequence[Ground], found: Finding) -> Named:
     where = found.places[0] + (f" and {len(found.places) - 1} more" if len(found.places) > 1 else "")
     try:
-        return _WAYS.get(found.sort, _other)(ground, found.value, f"{found.sort} at {where}")
+        return _anywhere(grounds, _WAYS.get(found.sort, _other), found.value, f"{found.sort} at {where}")
     except Gone as error:
         return Named(notes=(str(error),))
 
@@ -107,7 +121,7 @@ def _other(_: Ground, value: str, what: str) -> Named:
     return Named(notes=(f"{what}: {_NOT_OURS}",))
 
 
-_WAYS: Mapping[str, Callable[[Ground, str, str], Named]] = {
+_WAYS: Mapping[str, Way] = {
     "token": _token,
     "batch-token": _token,
     "accessor": _accessor,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import FAMILIES
+from orchestrator.errors import StrongroomError
 from orchestrator.incident.ground import function
-from orchestrator.incident.model import Gone, Scope, Target
+from orchestrator.incident.model import Gone, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.incident.ground import Ground
+    from orchestrator.incident.model import Target
     from orchestrator.model import Kind
 
 _KINDS = [kind for family in FAMILIES.values() for kind in family.values() if kind.leaks]
@@ -33,11 +36,22 @@ def pinned(ground: Ground, target: Target, before: Sequence[Target]) -> Target:
     for one in before:
         if (one.sort, one.namespace) == (target.sort, target.namespace) and one.value.startswith(said):
             return one
+    if target.below:
+        return _whole(target)
     inside = ground.inside(target.namespace)
     kind, mounts = _mounts(target.sort, inside, target.value)
     pin = kind.leaks[target.sort].pin
     value = function(pin)(inside, mounts, target.value) if pin else target.value
-    return Target(target.sort, value, target.namespace)
+    return replace(target, value=value)
+
+
+def _whole(target: Target) -> Target:
+    """In all namespaces at once only what means the same in each of them."""
+    if any(kind.leaks[target.sort].pin for kind in _KINDS if target.sort in kind.leaks):
+        raise StrongroomError(
+            f"--{target.sort} {target.value}: each namespace has versions of its own; say which with --namespace"
+        )
+    return target
 
 
 def _mounts(sort: str, ground: Ground, value: str) -> tuple[Kind, list[str]]:

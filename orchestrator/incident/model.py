@@ -25,9 +25,11 @@ class Target:
     sort: str  # the flag that names it: "role", "accessor"
     value: str
     namespace: str = ""  # from the root
+    below: bool = False  # and in every namespace below it
 
     def __str__(self) -> str:
         inside = f" in namespace {self.namespace}" if self.namespace else ""
+        inside += " and all below" if self.below else ""
         return f"{self.sort} {self.value}{inside}"
 
 
@@ -117,6 +119,7 @@ class Close:
     whole: bool = False  # a write that leaves out a setting would reset it
     fixed: frozenset[str] = frozenset()  # but for these, which no write may carry
     soft: bool = False  # holds back instead of shutting
+    sent: Mapping[str, Callable[[Json], Json]] = field(default_factory=dict)  # how a request takes what answers hold
     to: str = ""  # where it is written, when that is not where it is read
     least: bool = False  # a greater number is as good
     needed: bool = False  # the cut needs it, whichever way of shutting is asked for

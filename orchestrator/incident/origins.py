@@ -13,19 +13,19 @@ from orchestrator.documents import get
 from orchestrator.incident.ground import function, kind_of, made
 from orchestrator.incident.model import Close, Credential, Gone, Lister, Rule, Scope
 from orchestrator.live.bulk import send
-from orchestrator.shapes import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
-    from orchestrator.model import Gives, Kind, Object, Write
+    from orchestrator.live.server import Server
+    from orchestrator.model import Field, Gives, Kind, Object, Write
+    from orchestrator.shapes import Shape
 
 _MOUNTED = ("auth", "secrets")
 _FOUND = 200
 _SECONDS = len("2026-01-31T12:00:00")
-_LEASES = "sys/leases/lookup/"
 _HARDLY = {"rate": 0.0001, "interval": 3600}
 
 
@@ -49,34 +49,41 @@ class Origin:
         resource = self.object.parts[0].resource
         return resource.path.format(**{resource.mount: self.mount, resource.name: self.name})
 
-    def filled(self, template: str, **more: str) -> str:
-        return template.format(mount=self.mount, name=self.name, **more)
+    def filled(self, template: str, **more: Json) -> str:
+        return template.format(**{**more, "mount": self.mount, "name": self.name})
 
-    def close(self, ground: Ground) -> Close | None:
-        change = self._change(ground)
+    def live(self, server: Server) -> Spec:
+        """Its settings as the server tells them."""
+        return server.read(self.path) or {}
+
+    def whole(self, server: Server) -> Spec:
+        """All that the server tells of it, wherever that stands."""
+        resource = self.object.parts[0].resource
+        names = {resource.mount: self.mount, resource.name: self.name}
+        answers = [server.read(path.format(**names)) for path in resource.read_paths]
+        return {name: value for answer in answers for name, value in (answer or {}).items()}
+
+    def close(self, namespace: str, live: Spec) -> Close | None:
+        only = self.object.shut_only
+        change = {name: value for name, value in self.object.shut.items() if only.get(name, {}).items() <= live.items()}
         if not change:
             return None
-        what = " and ".join(dict.fromkeys(f"{one.what}s" for one in self.object.gives))
+        attributes = self.object.parts[0].resource.attributes()
         return Close(
             self.title,
-            ground.namespace,
+            namespace,
             self.path,
             change,
-            f"no new {what}",
-            whole=True,
-            fixed=frozenset(self._fixed()),
+            f"no new {self.what}",
+            whole=not self.object.merges,
+            fixed=frozenset(one.api for one in attributes if _is_fixed(one.field)),
+            sent={one.api: partial(_sent, one.shape) for one in attributes},
         )
 
-    def _change(self, ground: Ground) -> dict[str, Json]:
-        only = self.object.shut_only
-        live = (ground.server.read(self.path) or {}) if only else {}
-        return {name: value for name, value in self.object.shut.items() if only.get(name, {}).items() <= live.items()}
-
-    def _fixed(self) -> Iterator[str]:
-        """What no write may carry: what is the server's own, or what is said once and need not be said again."""
-        for one in self.object.parts[0].resource.attributes():
-            if one.field.output or (one.field.replace and not one.field.required):
-                yield one.api
+    @property
+    def what(self) -> str:
+        """What it gives out, in the words of people."""
+        return " and ".join(dict.fromkeys(f"{one.what}s" for one in self.object.gives))
 
     def soft(self, namespace: str) -> Iterator[Close]:
         """Holding back instead of shutting: a quota that lets one through an hour and client address."""
@@ -90,59 +97,75 @@ class Origin:
 
     def _limited(self, gives: Gives) -> dict[str, str]:
         """What a quota names: the path that gives it out, with the role where one path serves several."""
-        if any(path.startswith("meta.") for path in gives.says):
-            return {"path": f"auth/{self.mount}/", "role": self.name}
-        if gives.says:
-            return {"path": self.filled(gives.says["path"])}
-        leased = self.filled(gives.list)
-        return {"path": leased.removeprefix(_LEASES).strip("/")} if leased.startswith(_LEASES) else {}
+        return {name: self.filled(text) for name, text in gives.held.items()}
 
-    def rules(self, namespace: str) -> list[Rule]:
-        return [Rule(self.title, namespace, self._matcher(one)) for one in self.object.gives if one.says]
+    def given(self, live: Spec) -> list[Gives]:
+        """What it gives out as its settings are."""
+        return [one for one in self.object.gives if one.where(live)]
 
-    def _matcher(self, gives: Gives) -> Callable[[Spec], bool]:
-        says = {path: self.filled(text) for path, text in gives.says.items()}
-        return lambda facts: all(get(facts, path) == text for path, text in says.items())
+    def rules(self, namespace: str, live: Spec) -> list[Rule]:
+        return [Rule(self.title, namespace, self._matcher(one, live)) for one in self.given(live) if one.says]
 
-    def listers(self, ground: Ground) -> list[Lister]:
+    def _matcher(self, gives: Gives, live: Spec) -> Callable[[Spec], bool]:
+        """What tells its tokens; a name may stand as somebody typed it, where the server takes it in any case."""
+        tests = [
+            (path, text, self.object.lower and "{name}" in text, self.filled(text, **live).removesuffix("*"))
+            for path, text in gives.says.items()
+        ]
+
+        def matches(facts: Spec) -> bool:
+            return all(_fits(get(facts, path), text, wanted, folded) for path, text, folded, wanted in tests)
+
+        return matches
+
+    def listers(self, ground: Ground, live: Spec) -> list[Lister]:
         return [
             Lister(
                 self.filled(one.list),
                 ground.namespace,
                 partial(made, ground, one, self.title, self.filled),
-                partial(function(one.fits), ground.server.read(self.path) or {}) if one.fits else None,
+                partial(function(one.fits), live) if one.fits else None,
             )
-            for one in self.object.gives
+            for one in self.given(live)
             if one.list
         ]
 
-    def notes(self, ground: Ground) -> Iterator[str]:
-        """What of it cannot be cut one by one."""
-        settings = ground.server.read(self.path) or {}
-        for one in self.object.gives:
-            yield from self._unkept(one, settings)
-            if one.fits:
-                yield (
-                    f"the server does not tell which {one.what}s came by {self.title}: all that it could have given "
-                    "out, by its settings as they are now, are cut, those of others among them"
-                )
-        if str(settings.get("token_type", "")).endswith("batch"):
-            longest = settings.get("token_max_ttl") or settings.get("token_ttl")
-            yield (
-                f"{self.title} gives out batch tokens, which nothing revokes: those that are out live on"
-                f"{f' for up to {duration(longest)}' if longest else ' till their ttl'}; to refuse them at once, name "
-                "their entities too"
-            )
+    def is_known_as(self, found: str, live: Spec) -> bool:
+        """Whether identity calls who logs in by it so."""
+        text = self.object.alias
+        return _fits(found, text, self.filled(text, **live), self.object.lower and "{name}" in text)
 
-    def _unkept(self, gives: Gives, settings: Spec) -> Iterator[str]:
-        """That the server keeps nothing of what it gave out, where that is so."""
-        if gives.unkept and gives.unkept.items() <= settings.items():
-            longest = next((settings[name] for name in gives.lasts if settings.get(name)), None)
-            until = f"for up to {duration(longest)}" if longest else "for as long as the mount lets them"
-            yield (
-                f"{self.title}: the server keeps nothing of the {gives.what}s that it gave out; those that are out "
-                f"live on {until}, unproven: {gives.instead}"
-            )
+    def untold(self, server: Server, live: Spec) -> Iterator[str]:
+        """What of it nobody can find, and what to do about that."""
+        for one in self.given(live):
+            path, setting, word = (self.filled(text, **live) for text in one.telling)
+            if one.untold:
+                yield f"{one.what}s of {self.title} are not told apart: {self.filled(one.untold, **live)}"
+            elif path and word not in ((server.read(path) or {}).get(setting) or [word]):
+                yield (
+                    f"{one.what}s of {self.title} are not told apart: {path} leaves {word} out of {setting}; name all "
+                    f"of --mount auth/{self.mount}"
+                )
+
+
+def _is_fixed(field: Field) -> bool:
+    """Whether no write may carry it: it is the server's own, or was said once and need not be said again."""
+    return field.output or (field.replace and not field.required)
+
+
+def _fits(found: Json, template: str, wanted: str, folded: bool) -> bool:  # noqa: FBT001 - called here alone
+    text = str(found or "")
+    if folded:
+        text, wanted = text.lower(), wanted.lower()
+    return text.startswith(wanted) if template.endswith("*") else text == wanted
+
+
+def _sent(shape: Shape, value: Json) -> Json:
+    """An answer's value as a request takes it, where that is another type."""
+    if not isinstance(value, list | dict):
+        return value
+    wanted = shape.send(shape.canon(value))
+    return value if isinstance(wanted, type(value)) else wanted
 
 
 def mounted(ground: Ground, value: str) -> tuple[str, str]:
@@ -190,13 +213,20 @@ def named(ground: Ground, value: str) -> list[Origin]:
 def _candidates(ground: Ground, said: str) -> Iterator[Origin]:
     place = _mount(ground, said)
     if place and (kind := kind_of(ground, place[0], place[1])):
-        for one in _giving(kind):
-            name = place[2].removeprefix(f"{one.key}/").removeprefix("role/")
-            if name:
-                yield Origin(kind, one, place[1], name.lower() if one.lower else name)
+        yield from (Origin(kind, one, place[1], name) for one, name in _meant(kind, place[2]))
     first, _, rest = said.partition("/")
-    for one in _giving(SYSTEM[first]) if first in SYSTEM else ():
-        yield Origin(SYSTEM[first], one, "", rest.removeprefix(f"{one.key}/"))
+    if first in SYSTEM:
+        yield from (Origin(SYSTEM[first], one, "", name) for one, name in _meant(SYSTEM[first], rest))
+
+
+def _meant(kind: Kind, said: str) -> Iterator[tuple[Object, str]]:
+    """The sorts of objects that a name may be of, whether its sort stands in front of it or not."""
+    sort, _, name = said.removeprefix("map/").partition("/")
+    sorts = [one for one in _giving(kind) if sort in {one.key, one.list.rpartition("/")[2]}] if name else []
+    for one in sorts or _giving(kind):
+        meant = name if sorts else said
+        if meant and (sorts or "/" not in meant):
+            yield one, meant.lower() if one.lower else meant
 
 
 def _known(ground: Ground, said: str) -> str:
@@ -217,8 +247,17 @@ def on(ground: Ground, family: str, mount: str) -> list[Origin]:
     return [
         Origin(kind, one, mount, name)
         for one in _giving(kind)
+        if one.list
         for name in ground.server.list(one.list.format(mount=mount))
     ]
+
+
+def shut(ground: Ground, family: str, mount: str) -> Iterator[Close]:
+    """What shuts a whole mount at once, where its kind has such a thing."""
+    kind = kind_of(ground, family, mount)
+    if kind and kind.shut:
+        title, path = f"{family}/{mount}", kind.shut.path.format(mount=mount)
+        yield Close(title, ground.namespace, path, kind.shut.data, "no new tokens")
 
 
 def leases_below(ground: Ground, path: str) -> Iterator[Lister]:
@@ -275,7 +314,8 @@ def _asked(ground: Ground, one: Origin, write: Write, value: str) -> str | None:
 
 def _given(ground: Ground, one: Origin, single: Credential, facts: Spec) -> Scope:
     since = str(facts.get("creation_time", ""))
-    rules = tuple(Rule(rule.source, rule.namespace, _since(rule, since)) for rule in one.rules(ground.namespace))
+    told = one.rules(ground.namespace, one.live(ground.server))
+    rules = tuple(Rule(rule.source, rule.namespace, _since(rule, since)) for rule in told)
     note = f"{one.title}: the server does not tell which SecretID a token came by: all since {since} are cut"
     return Scope(rules=rules, singles=(single,), notes=(note,))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.declared import Environment
-    from orchestrator.model import Kind, Object, Write
+    from orchestrator.model import Gives, Kind, Object, Write
 
 _METHODS = {"GET": ("read",), "LIST": ("list",), "POST": ("create", "update"), "DELETE": ("delete",)}
 _ALWAYS = (
@@ -32,6 +32,7 @@ _ALWAYS = (
     ("sys/leases/lookup/*", "list"),
     ("sys/leases/revoke", "update"),
     ("sys/mounts", "read"),
+    ("sys/namespaces", "list"),
     ("sys/policies/acl", "list"),
     *(("sys/quotas/rate-limit/strongroom-*", one) for one in ("create", "read", "update", "delete")),
 )
@@ -50,17 +51,29 @@ def policy(environment: Environment) -> str:
 
 
 def _of(kind: Kind, mount: str) -> Iterator[tuple[str, str]]:
+    if kind.shut:
+        yield from ((_filled(kind.shut.path, mount), one) for one in ("read", "update"))
     for one in kind.objects:
         if one.shut or one.gives:
             yield from _settings(one, mount)
+        if one.alias:
+            yield "identity/entity/id", "list"
+            yield from ((_filled(path, mount), "read") for path in one.parts[0].resource.read_paths)
         for gives in one.gives:
-            if gives.list:
-                yield _filled(gives.list, mount).rstrip("/"), "list"
-            for write in (gives.end, gives.look if gives.look.path else None, gives.by_value, gives.then):
-                yield from _sent(write, mount)
+            yield from _given(gives, mount)
     for leak in kind.leaks.values():
         for write in leak.needs:
             yield from _sent(write, mount)
+
+
+def _given(gives: Gives, mount: str) -> Iterator[tuple[str, str]]:
+    """How what is given out is told, found, ended and looked at."""
+    if gives.telling[0]:
+        yield _filled(gives.telling[0], mount), "read"
+    if gives.list:
+        yield _filled(gives.list, mount).rstrip("/"), "list"
+    for write in (gives.end, gives.look if gives.look.path else None, gives.by_value, gives.then):
+        yield from _sent(write, mount)
 
 
 def _settings(one: Object, mount: str) -> Iterator[tuple[str, str]]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import identity, leaks, origins, reachers, traces
+from orchestrator.incident.givers import given
 from orchestrator.incident.ground import LOOKUP
 from orchestrator.incident.model import Gone, Rule, Scope
+from orchestrator.incident.places import everywhere
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
@@ -41,34 +43,32 @@ def _lookup(ground: Ground, value: str) -> Mapping[str, Json] | None:
             return None
         raise
     except Rejected as error:
-        if "invalid accessor" in error.words:
+        if any(word in error.words for word in ("invalid accessor", "in different namespace")):
             return None
         raise
 
 
 def role(ground: Ground, value: str) -> Scope:
     """All that a role gave out, whichever engine or auth method it belongs to."""
-    return reduce(add, (_origin(ground, one) for one in origins.named(ground, value)))
-
-
-def _origin(ground: Ground, one: origins.Origin) -> Scope:
-    close = one.close(ground)
-    return Scope(
-        closes=(*([close] if close else []), *one.soft(ground.namespace)),
-        rules=tuple(one.rules(ground.namespace)),
-        listers=tuple(one.listers(ground)),
-        notes=tuple(one.notes(ground)),
-    )
+    found = [given(ground, one) for one in origins.named(ground, value)]
+    if not any(one.rules or one.listers for one in found):
+        raise StrongroomError("\n".join(dict.fromkeys(note for one in found for note in one.notes)))
+    return reduce(add, found)
 
 
 def mount(ground: Ground, value: str) -> Scope:
     """All that a mount gave out: by every object on it, and every lease below it."""
     family, path = origins.mounted(ground, value)
-    objects = reduce(add, (_origin(ground, one) for one in origins.on(ground, family, path)), Scope())
+    covered = family == "auth"
+    objects = reduce(add, (given(ground, one, covered=covered) for one in origins.on(ground, family, path)), Scope())
     if family == "auth":
         where = f"auth/{path}/"
         title = f"auth/{path}"
-        return objects + Scope(rules=(Rule(title, ground.namespace, lambda facts: facts["path"].startswith(where)),))
+        rule = Rule(title, ground.namespace, lambda facts: facts["path"].startswith(where))
+        if shut := tuple(origins.shut(ground, family, path)):  # then its objects need not be
+            beside = tuple(one for one in objects.closes if one.soft or one.path.startswith("identity/"))
+            objects = replace(objects, closes=(*shut, *beside))
+        return objects + Scope(rules=(rule,))
     return objects + lease_prefix(ground, path)
 
 
@@ -130,7 +130,7 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> 
     failures: list[StrongroomError] = []
     for target in targets:
         try:
-            found += SORTS[target.sort](ground.inside(target.namespace), target.value)
+            found += _hanging(ground.inside(target.namespace), target)
         except Gone as error:
             if again:
                 found += Scope(notes=(str(error),))
@@ -143,6 +143,13 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> 
         together.code = max(error.code for error in failures)
         raise failures[0] if len(failures) == 1 else together
     return found
+
+
+def _hanging(ground: Ground, target: Target) -> Scope:
+    """What hangs on one target, in its namespace or in all below it too."""
+    if target.below:
+        return everywhere(ground, lambda inside: SORTS[target.sort](inside, target.value))
+    return SORTS[target.sort](ground, target.value)
 
 
 def _without_my_way(ground: Ground, found: Scope) -> Scope:

@@ -46,3 +46,13 @@ def test_what_is_missing_is_told_before_anything_is_done(called: Scene) -> None:
         called.cut(("role", "auth/approle/payments"), token=called.token("on-call"))
 
     assert called.lives(token)
+
+
+def test_the_printed_rights_are_enough_for_batch_tokens_too(called: Scene) -> None:
+    called.server.write("auth/approle/role/payments", {"token_type": "batch"})
+    tokens = [called.login(role)["client_token"] for role in ("payments", "orders")]
+
+    outcome = called.cut(("role", "auth/approle/payments"), token=called.token("on-call"), namespace="all")
+
+    assert outcome.code == 0
+    assert [called.lives(token) for token in tokens] == [False, True]

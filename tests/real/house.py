@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.catalog import AUTH
 from orchestrator.commands.plan import Asked, apply
+from orchestrator.incident.origins import Origin
 from orchestrator.live.wire import open_server
 from tests.support import no_progress, no_question, project
 
@@ -40,3 +42,12 @@ class House:
 
     def login(self, where: str, **body: str) -> Mapping[str, Any]:
         return open_server(self.running.address, "", "").write(f"auth/{self.path}/{where}", body)
+
+    def told(self, auth: Mapping[str, Any], key: str, *names: str) -> list[bool]:
+        """Of which of these roles or users an incident takes the token of a login to be."""
+        kind = AUTH[self.mount["type"]]
+        (one,) = (one for one in kind.objects if one.key == key)
+        server = open_server(self.running.address, "", self.running.token)
+        facts = server.write("auth/token/lookup-accessor", {"accessor": auth["accessor"]})
+        origins = [Origin(kind, one, self.path, name) for name in names]
+        return [any(rule.matches(facts) for rule in origin.rules("", {})) for origin in origins]

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.catalog.cert import CERT
+from orchestrator.incident.origins import Origin
+from orchestrator.live.wire import open_server
 from orchestrator.local import process, servers
 from orchestrator.local.stack import Stack
 from tests.real.authority import Authority
@@ -90,3 +93,15 @@ def test_an_authority_of_others_replaces_ours(entrance: Entrance) -> None:
 
     assert "errors" in entrance.login(entrance.clients, "web.example.org")
     assert entrance.login(others, "web.example.org")["auth"]["policies"] == ["default", "web"]
+
+
+def test_a_role_that_is_shut_lets_nobody_in(entrance: Entrance) -> None:
+    entrance.house.applied()
+    folder = entrance.folder / "vault-ca.pem"
+    server = open_server(entrance.house.running.address, "", TOKEN, verify=str(folder))
+    origin = Origin(CERT, CERT.objects[0], entrance.house.path, "web")
+    shut = origin.close("", origin.live(server))
+
+    assert shut
+    server.write(shut.path, shut.change)
+    assert entrance.login(entrance.clients, "web.example.org")["errors"] == ["permission denied"]

@@ -159,6 +159,7 @@ def test_a_service_account_gets_what_its_role_says(house: House, cluster: Cluste
     assert auth["policies"] == ["default", "payments"]
     assert auth["lease_duration"] == 1200
     assert auth["metadata"]["service_account_name"] == "payments"
+    assert house.told(auth, "roles", "payments", "orders") == [True, False]
     assert set(cluster.bearers) == {REVIEWER}
 
 

@@ -128,6 +128,7 @@ def test_people_log_in_with_the_declared_policies_and_nobody_else(house: House) 
     assert ada["policies"] == ["ada", "default", "engineers", "staff"]
     assert bob["policies"] == ["default", "staff"]
     assert ada["lease_duration"] == 3600
+    assert house.told(house.login("login/ADA", password=ADA), "users", "ada", "bob") == [True, False]
     for name, password in (("ada", BOB), ("ada", "wrong"), ("eve", "wrong")):
         with pytest.raises(Rejected, match="failed to bind as user"):
             house.login(f"login/{name}", password=password)

@@ -95,6 +95,7 @@ def test_a_person_logs_in_with_the_declared_policies(house: House, provider: Pro
     assert [(proof.title, proof.reason) for proof in report.proofs] == [(f"auth/{house.path}/roles/people", "")]
     assert auth["policies"] == ["default", "people"]
     assert auth["lease_duration"] == 3600
+    assert house.told(auth, "roles", "people", "others") == [True, False]
 
 
 def test_a_person_whose_claims_do_not_fit_is_refused(house: House, provider: Provider) -> None:

@@ -103,7 +103,11 @@ def test_people_log_in_with_the_declared_policies_and_nobody_else(house: House) 
     report = house.applied()
 
     assert [(proof.title, proof.reason) for proof in report.proofs] == [(f"auth/{house.path}/config", "")]
-    assert house.login("login", username="ada", password=ADA)["policies"] == ["ada", "default", "staff"]
+    ada = house.login("login", username="ada", password=ADA)
+
+    assert ada["policies"] == ["ada", "default", "staff"]
+    assert house.told(ada, "users", "ada", "bob") == [True, False]
+    assert house.told(house.login("login/ada", password=ADA), "users", "ada", "bob") == [True, False]
     assert house.login("login", username="bob", password=BOB)["policies"] == ["default", "staff", "strangers"]
     for name, password in (("ada", BOB), ("eve", "wrong")):
         with pytest.raises(Rejected, match="access denied by the authentication server"):

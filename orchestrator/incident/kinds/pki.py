@@ -172,7 +172,10 @@ def authority(one: x509.Certificate) -> str:
 
 def _issuer(ground: Ground, one: Issuer) -> Scope:
     """The issuer signs nothing more, nor does any role of its mount."""
-    closes = (origin.close(ground) for origin in origins.on(ground, "secrets", one.mount))
+    closes = (
+        origin.close(ground.namespace, origin.live(ground.server))
+        for origin in origins.on(ground, "secrets", one.mount)
+    )
     path = f"{one.mount}/issuer/{one.id}"
     single = Credential(
         "issuer",

@@ -159,7 +159,9 @@ def _authorities(ground: Ground, mount: str) -> list[str]:
 def _authority(ground: Ground, mount: str) -> Scope:
     """The CA's key itself: with it in the KRL, nothing that it signed logs in."""
     title = f"secrets/{mount}"
-    closes = (origin.close(ground) for origin in origins.on(ground, "secrets", mount))
+    closes = (
+        origin.close(ground.namespace, origin.live(ground.server)) for origin in origins.on(ground, "secrets", mount)
+    )
     singles = [_key(ground, "SSH CA", line, title) for line in _authorities(ground, mount)]
     if not singles:
         raise Gone(f"{_FLAG} {mount}: it has no CA")
