@@ -12,11 +12,16 @@ from invoke import Collection, task  # noqa: TID251 - the one module that may
 from orchestrator.entry import answering, ask
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from invoke import Context  # noqa: TID251 - the one module that may
+
+    from orchestrator.incident.story import Shut
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = "the environment to work on: a file's name in vault-config/environments"
 FORMAT = "text for people, json for programs"
+SIGN = "the key that signs the evidence: transit:MOUNT/KEY, or file:PATH of an ed25519 private key"
 
 
 @task(help={"environment": f"{ENVIRONMENT}; all of them when left out", "format": FORMAT})
@@ -214,6 +219,7 @@ NAMED = {
         "between": "when it was used from there: 2026-01-31T22:00Z/2026-02-01T04:00Z",
         "finding": "what a secret scanner wrote: SARIF, or the JSON of gitleaks, trufflehog, Kingfisher",
         "token": "a leaked token: `-` for stdin, `file:PATH`, or `prompt`",
+        "sign": SIGN,
         "format": FORMAT,
         **NAMED,
     },
@@ -228,6 +234,7 @@ def revoke(
     dry_run: bool = False,
     yes: str = "",
     max_rate: float = 0.0,
+    sign: str = "",
     format: str = "text",
     token: list[str] | None = None,
     finding: list[str] | None = None,
@@ -272,6 +279,7 @@ def revoke(
             dry_run,
             yes,
             max_rate,
+            sign,
             lambda _: ask("Cut all of this?"),
         )
         show = words.show_preview if format == "text" else lambda _: None
@@ -286,8 +294,11 @@ def revoke(
             answer(2 if found.blast and len(found.blast) else 0)
 
 
-@task(help={"incident": "its name, as --incident said", "format": FORMAT})
-def resume(_: Context, incident: str, format: str = "text") -> None:
+INCIDENT = "its name, as --incident said"
+
+
+@task(help={"incident": INCIDENT, "sign": SIGN, "format": FORMAT})
+def resume(_: Context, incident: str, sign: str = "", format: str = "text") -> None:
     """Finish a revocation that was killed or that left something alive; nobody is asked again."""
     with answering(format) as answer:
         from orchestrator.commands import incident as commands
@@ -296,10 +307,112 @@ def resume(_: Context, incident: str, format: str = "text") -> None:
 
         progress = words.Progress()
         show = words.show_preview if format == "text" else lambda _: None
-        found = commands.resume(ROOT, os.environ, incident, show, progress)
+        found = commands.resume(ROOT, os.environ, incident, show, progress, sign)
         progress.clear()
         as_json(words.outcome_document(found)) if format == "json" else words.show_outcome(found)
         answer(found.code)
+
+
+@task(
+    help={
+        "incident": INCIDENT,
+        "sign": SIGN,
+        "environment": "the environment that a transit key belongs to",
+        "unsigned": "seal what is there now without a signature, though it was changed since it was sealed",
+        "format": FORMAT,
+    }
+)
+def report(
+    _: Context, incident: str, sign: str = "", environment: str = "", unsigned: bool = False, format: str = "text"
+) -> None:
+    """Make the report of an incident from its journal, and seal the evidence; no server is asked."""
+    with answering(format) as answer:
+        from orchestrator.commands import evidence as commands
+        from orchestrator.incident import shown
+        from orchestrator.report import as_json
+
+        made = commands.report(ROOT, os.environ, incident, sign, environment, unsigned=unsigned)
+        as_json(made.document()) if format == "json" else shown.show_sealed(made)
+        answer(made.code)
+
+
+@task(
+    help={
+        "incident": f"{INCIDENT}, or the path of a copy of its folder",
+        "key": "a PEM file: the public key that must have signed",
+        "format": FORMAT,
+    }
+)
+def verify(_: Context, incident: str, key: str = "", format: str = "text") -> None:
+    """Find any byte of the evidence that was changed; exit code 1 where one was, 2 where nothing is sealed yet."""
+    with answering(format) as answer:
+        from orchestrator.commands import evidence as commands
+        from orchestrator.incident import shown
+        from orchestrator.report import as_json
+
+        found = commands.verified(ROOT, incident, key)
+        as_json(found.document()) if format == "json" else shown.show_verified(found)
+        answer(found.code)
+
+
+@task(name="status", help={"incident": INCIDENT, "format": FORMAT})
+def standing(_: Context, incident: str, format: str = "text") -> None:
+    """Show where an incident stands, and what to type next."""
+    with answering(format):
+        from orchestrator.incident import shown
+        from orchestrator.incident import status as commands
+        from orchestrator.report import as_json
+
+        found = commands.standing(ROOT, incident)
+        as_json(found.document()) if format == "json" else shown.show_standing(found)
+
+
+@task(name="list", help={"format": FORMAT})
+def incidents(_: Context, format: str = "text") -> None:
+    """Show all incidents."""
+    with answering(format):
+        from orchestrator.incident import shown
+        from orchestrator.incident import status as commands
+        from orchestrator.report import as_json
+
+        found = commands.every(ROOT)
+        as_json([one.document() for one in found]) if format == "json" else shown.show_every(found)
+
+
+@task(
+    help={
+        "incident": INCIDENT,
+        "environment": f"{ENVIRONMENT}; the incident's own when left out",
+        "unfinished": "open it though the incident is not finished",
+        "yes": "do not ask",
+        "sign": SIGN,
+        "format": FORMAT,
+    }
+)
+def undo_close(
+    _: Context,
+    incident: str,
+    environment: str = "",
+    unfinished: bool = False,
+    yes: bool = False,
+    sign: str = "",
+    format: str = "text",
+) -> None:
+    """Open again what an incident shut, with the settings it had."""
+    with answering(format):
+        from orchestrator.commands import incident as commands
+        from orchestrator.incident import shown
+        from orchestrator.report import as_json
+
+        def agree(closed: Sequence[Shut]) -> None:
+            if format == "text":
+                shown.show_closed(closed)
+            if not yes:
+                ask("Open all of this again?")
+
+        undo = commands.Undo(unfinished, sign, agree)
+        opened = commands.undo_close(ROOT, environment, os.environ, incident, undo)
+        as_json({"opened": opened}) if format == "json" else shown.show_opened(opened)
 
 
 @task
@@ -349,8 +462,7 @@ def issue(
 
 approle = Collection("approle")
 approle.add_task(issue)
-incident = Collection("incident")
-incident.add_task(resume)
+incident = Collection("incident", resume, report, verify, standing, incidents, undo_close)
 namespace = Collection(
     validate, render, rights, plan, apply, drift, revoke, up, down, status, reset, docs, check, test, approle, incident
 )

@@ -92,3 +92,4 @@ class Environment:
     owner: str
     declarations: tuple[Declaration, ...]
     warnings: tuple[Problem, ...] = ()  # values that are laxer than they should be
+    sign: str = ""  # the key that signs the evidence of incidents

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import close, evidence, hosts, leaked, leaks, places, run, traces
+from orchestrator.incident import close, evidence, hosts, leaked, leaks, places, run, seal, sign, traces
 from orchestrator.incident.ground import Ground
-from orchestrator.incident.journal import FILE, Journal, read
+from orchestrator.incident.journal import FILE, Journal, now, read
 from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
 from orchestrator.incident.scope import closing
 from orchestrator.incident.scope import scope as scope_of
+from orchestrator.incident.story import story
 from orchestrator.live import bulk
 from orchestrator.live.place import variable
 from orchestrator.local import files, stack
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json
     from orchestrator.incident.cut import Tell
     from orchestrator.incident.run import Outcome, Preview
+    from orchestrator.incident.story import Shut
     from orchestrator.live.session import Session
 
 
@@ -49,6 +51,7 @@ class Asked:
     dry_run: bool = False
     yes: str = ""  # the digest that was agreed to
     rate: float = 0
+    sign: str = ""  # the key that signs the evidence
     agree: Callable[[Preview], None] = lambda _: None  # a person's last word; raises when it is not yes
 
 
@@ -89,6 +92,8 @@ def revoke(
         raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
     known_keys = hosts.existing(asked.krl) if asked.krl else b""
     with _ground(root, name, environ, asked.rate, asked.logs, asked.between) as (session, ground):
+        if asked.sign:
+            sign.signer(asked.sign, ground.server)  # a key that is not there is told before anything is done
         named = _targets(ground, asked, _before(folder))
         found = _preview(session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes)
         found = replace(found, scope=found.scope + Scope(notes=named.notes))
@@ -100,11 +105,21 @@ def revoke(
             journal.write("agreed", **_agreed(session, name, found, asked))
             if known_keys:
                 hosts.bring(journal, known_keys)
-            return run.carry_out(ground, journal, found, named.held, tell, time.monotonic)
+            return _sealed(
+                ground,
+                folder,
+                asked.sign,
+                lambda: run.carry_out(ground, journal, found, named.held, tell, time.monotonic),
+            )
 
 
 def resume(
-    root: Path, environ: Mapping[str, str], incident: str, show: Callable[[Preview], None], tell: Tell
+    root: Path,
+    environ: Mapping[str, str],
+    incident: str,
+    show: Callable[[Preview], None],
+    tell: Tell,
+    key: str = "",
 ) -> Outcome:
     """Finish what was agreed to, wherever it was killed; nobody is asked again."""
     folder = _there(root, incident)
@@ -122,7 +137,14 @@ def resume(
             )
             show(found)
             journal.write("resumed", who=session.who)
-            return run.carry_out(ground, journal, found, {}, tell, time.monotonic)
+            return _sealed(ground, folder, key, lambda: run.carry_out(ground, journal, found, {}, tell, time.monotonic))
+
+
+def _sealed(ground: Ground, folder: Path, key: str, act: Callable[[], Outcome]) -> Outcome:
+    """Carry it out, and seal the evidence."""
+    outcome, made = seal.sealed(folder, key or ground.signer, ground.server, now, act)
+    notes = (f"the evidence is not signed: {made.unsigned}",) if made.unsigned else ()
+    return replace(outcome, notes=(*outcome.notes, *notes))
 
 
 def _preview(
@@ -214,8 +236,33 @@ def _targets(ground: Ground, asked: Asked, before: Sequence[Target]) -> leaked.N
     return found
 
 
-def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str) -> list[str]:
+@dataclass(frozen=True)
+class Undo:
+    """How far an undo-close may go."""
+
+    unfinished: bool = False  # open it though the incident is not finished
+    sign: str = ""
+    agree: Callable[[Sequence[Shut]], None] = lambda _: None  # sees what would be opened; raises when it is not yes
+
+
+def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str, undo: Undo | None = None) -> list[str]:
     """Open again what the incident shut; the titles of what was opened."""
-    folder = _there(root, incident)
-    with _ground(root, name, environ) as (_, ground), _journal(folder) as journal:
-        return list(close.reopen(ground, journal))
+    folder, asked = _there(root, incident), undo or Undo()
+    with _journal(folder) as journal:
+        agreed = journal.last("agreed")
+        told = story(folder)
+        if agreed is None or not told.still_shut:
+            return []
+        if told.code is None and not asked.unfinished:
+            raise Refused(
+                f"{incident} is not finished, so what leaked may still be used: run invoke incident.resume {incident} "
+                "first, or say --unfinished"
+            )
+        with _ground(root, name or agreed.data["environment"], environ) as (session, ground):
+            _check_home(session, agreed.data)
+            asked.agree(told.still_shut)
+            journal.write("undoing", who=session.who, closes=[one.title for one in told.still_shut])
+            done, _ = seal.sealed(
+                folder, asked.sign or ground.signer, ground.server, now, lambda: list(close.reopen(ground, journal))
+            )
+            return done

@@ -99,7 +99,8 @@ def _environment(
     plain = {key: one.plain() for key, one in node.items() if key in {"namespace", "owner"}}
     everything = (*declared, *(one.declaration() for one in found))
     said_of = (plain.get("namespace", ""), plain.get("owner", ""))
-    return Environment(name, cluster, *said_of, everything, tuple(sorted(set(warnings))))
+    sign = _text(node.at(["evidence", "sign"]))
+    return Environment(name, cluster, *said_of, everything, tuple(sorted(set(warnings))), sign)
 
 
 def _lower(root: Path, name: str) -> Iterator[Entry]:

@@ -10,7 +10,7 @@ from orchestrator.catalog import FAMILIES, SYSTEM
 from orchestrator.config.clusters import CLUSTER
 from orchestrator.config.described import RAISE_IT, remarks, shown
 from orchestrator.config.files import pattern
-from orchestrator.config.words import A_REFERENCE, MAP_OF_SETTINGS, MAP_TO_SETTINGS, SECRET, SEED, closed
+from orchestrator.config.words import A_REFERENCE, A_SIGNER, MAP_OF_SETTINGS, MAP_TO_SETTINGS, SECRET, SEED, closed
 from orchestrator.documents import Json, get
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _HEAD: Schema = {
     "cluster": {**_TEXT, "pattern": "^[a-z0-9][a-z0-9-]*$", "description": "the name of a file in clusters/"},
     "namespace": {**_TEXT, "pattern": "^([^/\\s]+(/[^/\\s]+)*)?$", "description": "a path such as team-a"},
     "owner": {**_TEXT, "description": "the name of a team"},
+    "evidence": closed({"sign": A_SIGNER}, MAP_OF_SETTINGS),
 }
 
 

@@ -42,6 +42,13 @@ SEED = {  # what a field of a secret begins as
 FEW = 12
 
 
+A_SIGNER: dict[str, Json] = {
+    "type": "string",
+    "pattern": "^(transit:[^/\\s]+(/[^/\\s]+)+|file:.+)$",
+    "description": "transit:MOUNT/KEY, or file:PATH of an ed25519 private key",
+}
+
+
 def closed(properties: dict[str, Json], description: str, required: Iterable[str] = ()) -> dict[str, Json]:
     """The schema of a map with these settings and no others."""
     schema = {"type": "object", "additionalProperties": False, "properties": properties, "description": description}

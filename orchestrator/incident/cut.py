@@ -54,7 +54,7 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
         overdue.add(fresh)
         hung = overdue.found()
         found, late = replace(again, credentials=(*again.credentials, *hung)), late + len(fresh)
-        _keep(journal, found, known)
+        _keep(ground, journal, found, known)
         journal.write("looked again", round=number, alive=len(found), late=len(fresh), overdue=len(hung))
         alive = [one for one in found.credentials if one.end]
         if not alive:
@@ -65,11 +65,11 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
     return Cut(len(known) - len(left), number, left, late, overdue.after)
 
 
-def _keep(journal: Journal, found: Blast, known: set[tuple[str, str, str]]) -> None:
+def _keep(ground: Ground, journal: Journal, found: Blast, known: set[tuple[str, str, str]]) -> None:
     """What came to light goes into the evidence before it is cut."""
     fresh = tuple(one for one in found.credentials if one.key not in known)
     if fresh:
-        evidence.keep(journal, replace(found, credentials=fresh), {})
+        evidence.keep(journal, replace(found, credentials=fresh), ground.owners(fresh))
         known |= {one.key for one in fresh}
 
 

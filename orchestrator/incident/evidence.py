@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from orchestrator.documents import Json
     from orchestrator.incident.ground import Ground
+    from orchestrator.incident.journal import Line
     from orchestrator.incident.model import Blast
 
 FOLDER = "incidents"
@@ -70,10 +71,15 @@ def known(journal: Journal) -> list[Credential]:
     """Every credential that was ever found in this incident, once."""
     found: dict[tuple[str, str, str], Credential] = {}
     for line in journal.of("found"):
-        path = journal.path.parent / line.data["file"]
-        text = path.read_text(encoding="utf-8")
-        if hashlib.sha256(text.encode()).hexdigest() != line.data["sha256"]:
-            raise Tampered(f"{path}: this file was changed after it was written")
-        found |= {one.key: one for one in map(Credential.of, json.loads(text))}
+        found |= {one.key: one for one in map(Credential.of, stored(journal.path.parent, line))}
     planted = {tuple(line.data["key"]): line.data["facts"] for line in journal.of("planted")}
     return [replace(one, facts={**one.facts, **planted.get(one.key, {})}) for one in found.values()]
+
+
+def stored(folder: Path, line: Line) -> Json:
+    """What stands in the file that a line of the journal names, which is as it was written."""
+    path = folder / line.data["file"]
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != line.data["sha256"]:
+        raise Tampered(f"{path}: this file was {'changed' if content else 'removed'} after it was written")
+    return json.loads(content)

@@ -15,7 +15,7 @@ from orchestrator.live.server import Denied, Rejected
 from orchestrator.live.standing import standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from orchestrator.audit.read import Between
@@ -73,6 +73,16 @@ class Ground:
         """Who owns what the YAML declares, nobody where it does not."""
         declared = self.environment is not None and title in self.titles
         return self.environment.owner if declared and self.environment else ""
+
+    @property
+    def signer(self) -> str:
+        """The key that the YAML says signs the evidence."""
+        return self.environment.sign if self.environment else ""
+
+    def owners(self, credentials: Iterable[Credential]) -> dict[str, str]:
+        """Who owns what gave these out, where somebody does."""
+        sources = {one.source for one in credentials}
+        return {source: owner for source in sources if (owner := self.owner(source))}
 
     def ask(self, write: Write, filled: Callable[[str], str]) -> Ask:
         """A request of the catalogue for one object."""

@@ -94,23 +94,29 @@ def read(path: Path) -> Iterator[Line]:
     """The whole lines of a journal, or Tampered at the first that is not as it was written."""
     before = FIRST
     content = path.read_bytes()[: _whole(path)]
-    for number, text in enumerate(content.splitlines(), 1):
-        line = _parsed(path, number, text)
+    for number, text in enumerate(content.split(b"\n")[:-1], 1):
+        line = parsed(path, number, text)
         if line.number != number or line.before != before:
             raise Tampered(f"{path}:{number}: this line does not follow the one before it")
         before = line.hash
         yield line
 
 
-def _parsed(path: Path, number: int, text: bytes) -> Line:
+def parsed(path: Path, number: int, text: bytes) -> Line:
+    """A line by itself, or Tampered where it does not fit its own hash."""
     try:
         document = json.loads(text)
         line = Line(**document)
-        if _canonical(document).encode() == text and _is_whole(document):
+        if _canonical(document).encode() == text and _is_whole(document) and _is_usual(line):
             return line
     except (ValueError, TypeError) as error:
         raise Tampered(f"{path}:{number}: this is no line of a journal") from error
     raise Tampered(f"{path}:{number}: this line was changed after it was written")
+
+
+def _is_usual(line: Line) -> bool:
+    texts = (line.at, line.what, line.before)
+    return isinstance(line.number, int) and isinstance(line.data, dict) and all(isinstance(one, str) for one in texts)
 
 
 def _is_whole(document: Mapping[str, Json]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import StrongroomError
+from orchestrator.incident.sign import signer
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ class Problem:
 def problems(ground: Ground, scope: Scope) -> Iterator[Problem]:
     """All that is wrong, what stops the revocation first."""
     yield from sorted(
-        [*_told(ground), *_rights(ground, scope), *_time(ground), *_server(ground)], key=lambda one: not one.stops
+        [*_told(ground), *_rights(ground, scope), *_time(ground), *_server(ground), *_signing(ground)],
+        key=lambda one: not one.stops,
     )
 
 
@@ -105,6 +108,15 @@ def _server(ground: Ground) -> Iterator[Problem]:
         yield Problem(
             f"the server has {len(_mounted(devices))} audit devices: with one of two failing, nothing is lost"
         )
+
+
+def _signing(ground: Ground) -> Iterator[Problem]:
+    """A declared key that is not there does not stop a revocation; the evidence can be signed later."""
+    try:
+        if ground.signer:
+            signer(ground.signer, ground.server)
+    except StrongroomError as error:
+        yield Problem(f"the evidence will not be signed as the YAML says: {error}")
 
 
 def _asked(ground: Ground, path: str) -> Mapping[str, Json] | None:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import CATALOG
+from orchestrator.incident import sign
 from orchestrator.rights import written
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def policy(environment: Environment) -> str:
     return written(
         (
             *_ALWAYS,
+            *sign.rights(environment.sign),
             *(pair for (_, mount), kind in {**beside, **mounts}.items() for pair in _of(kind, mount)),
         )
     )

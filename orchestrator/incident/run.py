@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.incident import close, cut, evidence, hanging, traces
+from orchestrator.incident import close, cut, evidence, hanging, logged, traces
 from orchestrator.incident.look import blast
 from orchestrator.incident.model import Scope
 from orchestrator.incident.prove import prove
@@ -105,7 +105,7 @@ def carry_out(
     evidence.plant(ground, journal, scope.singles)
     shut = list(dict.fromkeys(one.title for one in close.shut(ground, journal, scope.closes)))
     found = _blast(ground, scope)
-    evidence.keep(journal, found, agreed.owners)
+    evidence.keep(journal, found, {**agreed.owners, **ground.owners(found.credentials)})
     done = cut.revoke(ground, journal, scope, found, tell)
     journal.write("cut", ended=done.ended, rounds=done.rounds, late=done.late, left=dict(done.left))
     proofs = (*prove(ground, evidence.known(journal), held), *hanging.proofs(found.leases, done.leases))
@@ -113,5 +113,6 @@ def carry_out(
     outcome = Outcome(
         agreed.incident, journal.path.parent, tuple(shut), found, done, proofs, scope.notes, clock() - started
     )
+    logged.collect(ground, journal)
     journal.write("finished", code=outcome.code)
     return outcome
