@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -69,6 +70,7 @@ class Origin:
         if not change:
             return None
         attributes = self.object.parts[0].resource.attributes()
+        apis = Counter(one.api for one in attributes)  # what two settings share is neither's alone
         return Close(
             self.title,
             namespace,
@@ -77,7 +79,7 @@ class Origin:
             f"no new {self.what}",
             whole=not self.object.merges,
             fixed=frozenset(one.api for one in attributes if _is_fixed(one.field)),
-            sent={one.api: partial(_sent, one.shape) for one in attributes},
+            sent={one.api: partial(_sent, one.shape) for one in attributes if apis[one.api] == 1},
         )
 
     @property
