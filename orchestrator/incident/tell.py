@@ -124,6 +124,8 @@ def _names(data: Spec) -> str:
 
 
 def _closing(data: Spec) -> str:
+    if data.get("lasts"):
+        return f"turning over {plain(data['title'])}{_inside(data)}, for good"
     was = "where nothing stood before" if data["before"] is None else "what stood there is recorded"
     return f"shutting {plain(data['title'])}{_inside(data)}: {was}"
 

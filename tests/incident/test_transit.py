@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.errors import StrongroomError
+from orchestrator.incident.story import story
 from orchestrator.live.server import Rejected
 
 if TYPE_CHECKING:
@@ -141,7 +142,9 @@ def test_an_undo_reads_old_ciphertext_again(scene: Scene) -> None:
     old = encrypted(scene, "orders")
     scene.cut(("transit-key", "transit/orders@1"))
 
+    assert [one.title for one in story(scene.folder).still_shut] == ["secrets/transit/keys/orders"]
     assert scene.undo() == ["secrets/transit/keys/orders"]
+    assert story(scene.folder).still_shut == ()
     assert settings(scene, "orders") == (2, 0, 1)
     assert decrypts(scene, "orders", old)
 
