@@ -218,6 +218,7 @@ NAMED = {
         "audit-log": "an audit log, plain or gzipped; the server's own, where it can be read, when left out",
         "between": "when it was used from there: 2026-01-31T22:00Z/2026-02-01T04:00Z",
         "finding": "what a secret scanner wrote: SARIF, or the JSON of gitleaks, trufflehog, Kingfisher",
+        "approve": "the token of a second person: `-` for stdin, `file:PATH`, or `prompt`",
         "token": "a leaked token: `-` for stdin, `file:PATH`, or `prompt`",
         "sign": SIGN,
         "format": FORMAT,
@@ -233,6 +234,7 @@ def revoke(
     close: str = "hard",
     dry_run: bool = False,
     yes: str = "",
+    approve: str = "",
     max_rate: float = 0.0,
     sign: str = "",
     format: str = "text",
@@ -281,8 +283,9 @@ def revoke(
             max_rate,
             sign,
             lambda _: ask("Cut all of this?"),
+            lambda: given.approval(approve),
         )
-        show = words.show_preview if format == "text" else lambda _: None
+        show = words.show_preview if format == "text" else words.show_aside
         found = commands.revoke(ROOT, environment, os.environ, asked, show, progress)
         progress.clear()
         if isinstance(found, Outcome):

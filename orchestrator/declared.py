@@ -92,4 +92,5 @@ class Environment:
     owner: str
     declarations: tuple[Declaration, ...]
     warnings: tuple[Problem, ...] = ()  # values that are laxer than they should be
+    approvals: int = 1  # how many people a revocation asks for
     sign: str = ""  # the key that signs the evidence of incidents

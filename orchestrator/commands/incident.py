@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import close, evidence, hosts, leaked, leaks, places, run, seal, sign, traces
+from orchestrator.incident import approval, close, evidence, hosts, leaked, leaks, places, run, seal, sign, traces
 from orchestrator.incident.ground import Ground
 from orchestrator.incident.journal import FILE, Journal, now, read
 from orchestrator.incident.model import Scope, Target
@@ -53,6 +53,7 @@ class Asked:
     rate: float = 0
     sign: str = ""  # the key that signs the evidence
     agree: Callable[[Preview], None] = lambda _: None  # a person's last word; raises when it is not yes
+    approve: Callable[[], str] = str  # the token of a second person, asked for when all else is said; empty for none
 
 
 @contextmanager
@@ -101,8 +102,9 @@ def revoke(
         if asked.dry_run:
             return found
         _check(found, asked)
+        approver = approval.given(ground, asked.approve)
         with _journal(files.private_folder(folder)) as journal:
-            journal.write("agreed", **_agreed(session, name, found, asked))
+            journal.write("agreed", **_agreed(session, name, found, asked), approved_by=approver)
             if known_keys:
                 hosts.bring(journal, known_keys)
             return _sealed(

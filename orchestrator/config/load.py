@@ -96,11 +96,13 @@ def _environment(
         return None
     wrong, warnings = check_limits(found, node.remarks, lambda: _lower(root, name))
     problems += wrong
-    plain = {key: one.plain() for key, one in node.items() if key in {"namespace", "owner"}}
+    plain = {key: one.plain() for key, one in node.items() if key in {"namespace", "owner", "approvals"}}
     everything = (*declared, *(one.declaration() for one in found))
     said_of = (plain.get("namespace", ""), plain.get("owner", ""))
     sign = _text(node.at(["evidence", "sign"]))
-    return Environment(name, cluster, *said_of, everything, tuple(sorted(set(warnings))), sign)
+    return Environment(
+        name, cluster, *said_of, everything, tuple(sorted(set(warnings))), plain.get("approvals", 1), sign
+    )
 
 
 def _lower(root: Path, name: str) -> Iterator[Entry]:

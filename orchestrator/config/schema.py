@@ -30,6 +30,7 @@ _HEAD: Schema = {
     "cluster": {**_TEXT, "pattern": "^[a-z0-9][a-z0-9-]*$", "description": "the name of a file in clusters/"},
     "namespace": {**_TEXT, "pattern": "^([^/\\s]+(/[^/\\s]+)*)?$", "description": "a path such as team-a"},
     "owner": {**_TEXT, "description": "the name of a team"},
+    "approvals": {"type": "integer", "enum": [1, 2], "description": "1 or 2: how many people a revocation asks for"},
     "evidence": closed({"sign": A_SIGNER}, MAP_OF_SETTINGS),
 }
 

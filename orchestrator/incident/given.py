@@ -17,31 +17,36 @@ _A_TOKEN = re.compile(r"^(hv[sbr]\.|[sbr]\.)[A-Za-z0-9_.-]{20,}$")
 _WAYS = "write `-` for stdin, `file:PATH`, or `prompt`"
 
 
+def approval(way: str) -> str:
+    """The token of a second person, once it is asked for; empty where nobody was named."""
+    return _lines(way, "--approve")[0] if way else ""
+
+
 def tokens(ways: Iterable[str]) -> list[str]:
     """The leaked tokens that the ways lead to: one or several lines each."""
-    return [token for way in ways for token in _lines(way)]
+    return [token for way in ways for token in _lines(way, "--token")]
 
 
-def _lines(way: str) -> list[str]:
+def _lines(way: str, flag: str) -> list[str]:
     if _A_TOKEN.match(way):
         raise StrongroomError(
-            f"--token: a token stands on the command line, where every process of this machine sees it; {_WAYS}"
+            f"{flag}: a token stands on the command line, where every process of this machine sees it; {_WAYS}"
         )
-    found = [line.strip() for line in _read(way).splitlines() if line.strip()]
+    found = [line.strip() for line in _read(way, flag).splitlines() if line.strip()]
     if not found:
-        raise StrongroomError(f"--token {way}: there is no token in it")
+        raise StrongroomError(f"{flag} {way}: there is no token in it")
     return found
 
 
-def _read(way: str) -> str:
+def _read(way: str, flag: str) -> str:
     if way == "-":
         return sys.stdin.read()
     if way == "prompt":
-        return getpass("leaked token: ", sys.stderr)
+        return getpass(f"{flag}, a token: ", sys.stderr)
     if way.startswith("file:"):
         try:
             return Path(way.removeprefix("file:")).expanduser().read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not a UTF-8 text"
-        raise StrongroomError(f"--token {way}: {why}")
-    raise StrongroomError(f"--token: the token itself is never an argument; {_WAYS}")
+        raise StrongroomError(f"{flag} {way}: {why}")
+    raise StrongroomError(f"{flag}: the token itself is never an argument; {_WAYS}")

@@ -147,7 +147,7 @@ class Scope:
             closes=tuple({one.place: one for one in (*self.closes, *other.closes)}.values()),
             rules=(*self.rules, *other.rules),
             listers=(*self.listers, *other.listers),
-            singles=(*self.singles, *other.singles),
+            singles=tuple({one.key: one for one in (*self.singles, *other.singles)}.values()),
             notes=(*self.notes, *(note for note in other.notes if note not in self.notes)),
         )
 

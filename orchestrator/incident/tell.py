@@ -113,9 +113,10 @@ def _inside(data: Spec) -> str:
 
 
 def _agreed(data: Spec) -> str:
+    second = f", approved by {plain(data['approved_by'])}" if data.get("approved_by") else ""
     return (
         f"{plain(data['who'])} agreed to cut {', '.join(targets(data['targets']))}, "
-        f"on {plain(data['server'])}, digest {plain(data['digest'])}"
+        f"on {plain(data['server'])}, digest {plain(data['digest'])}{second}"
     )
 
 

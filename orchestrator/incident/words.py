@@ -15,6 +15,8 @@ from orchestrator.report import err, out
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import Console
+
     from orchestrator.documents import Json
     from orchestrator.incident.model import Blast
     from orchestrator.incident.run import Outcome, Preview
@@ -24,9 +26,14 @@ _OFTEN = 0.1
 _STATES = {True: ("dead", "green"), False: ("ALIVE", "red"), None: ("unproven", "yellow")}
 
 
-def show_preview(preview: Preview) -> None:
+def show_aside(preview: Preview) -> None:
+    """The same on stderr, where stdout is for a program."""
+    show_preview(preview, err())
+
+
+def show_preview(preview: Preview, console: Console | None = None) -> None:
     """What leaked, what would be shut, and what would be cut."""
-    console = out()
+    console = console or out()
     console.print(f"{preview.incident}: {', '.join(str(one) for one in preview.targets)}", style="bold")
     for problem in preview.problems:
         err().print(
@@ -35,27 +42,27 @@ def show_preview(preview: Preview) -> None:
     for close in preview.scope.closes:
         console.print(f"  ⊘ {close.title}: {close.stops}", style="red")
     if preview.blast is not None:
-        _show_blast(preview.blast, preview)
+        _show_blast(preview.blast, preview, console)
     for note in preview.scope.notes:
         console.print(f"  ! {note}", style="yellow")
-    console.print(f"digest {preview.digest}", style="dim")
+    console.print(f"digest {preview.digest}: --yes {preview.digest} agrees to this without being asked", style="dim")
 
 
-def _show_blast(found: Blast, preview: Preview) -> None:
+def _show_blast(found: Blast, preview: Preview, console: Console) -> None:
     table = Table("source", "what", box=None, pad_edge=False, header_style="dim")
     table.add_column("alive", justify="right")
     table.add_column("owner")
     for (source, what), count in sorted(Counter((one.source, one.what) for one in found.credentials).items()):
         table.add_row(source, what, str(count), preview.owners.get(source, "nobody declared it"))
     if found.credentials:
-        out().print(table)
+        console.print(table)
     looked = f"{found.tokens} tokens were looked at with {found.requests} requests in {found.seconds:.1f} s"
-    out().print(f"{len(found)} to cut; {looked}; cutting takes about {_expected(found):.0f} s")
+    console.print(f"{len(found)} to cut; {looked}; cutting takes about {_expected(found):.0f} s")
     for namespace, path, count in found.leases:
         where = f"{namespace}/{path}" if namespace else path
-        out().print(f"  ~ {count} leases of {where}: those that hang on a cut token end with it")
+        console.print(f"  ~ {count} leases of {where}: those that hang on a cut token end with it")
     for one in found.spared:
-        out().print(f"  = spared {one}")
+        console.print(f"  = spared {one}")
 
 
 def _expected(found: Blast) -> float:
