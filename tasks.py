@@ -200,6 +200,7 @@ NAMED = {
     "ssh-key": "an SSH certificate or key: file:PATH, MOUNT:serial=N, MOUNT:id=KEY-ID, SHA256:PRINT, or a CA's MOUNT",
     "transit-key": "a transit key, such as transit/orders, or transit/orders@3 to refuse that version and older ones",
     "kv": "a secret's value, such as apps/payments/db, or apps/payments/db@3 to destroy that version though in use",
+    "account": "an account of a database, by its name in a log or a finding",
     "everything": "all that the environment's namespace gave out, but for your own token; takes the environment's name",
 }
 
@@ -212,6 +213,7 @@ NAMED = {
         "namespace": "the namespace of what leaked, from the root; the environment's, or `all` for it and all below",
         "close": "hard shuts what gave it out, soft lets one an hour through, none leaves it open",
         "dry-run": "show what hangs on it, and end",
+        "reissue": "replace what was cut once it is proven dead, and call the hooks of `on_revoke`",
         "yes": "the digest that --dry-run showed: go on without asking",
         "max-rate": "requests a second at most, for a server under attack",
         "krl": "the KRL that hosts have so far: what leaked by --ssh-key is added to it",
@@ -233,6 +235,7 @@ def revoke(
     krl: str = "",
     close: str = "hard",
     dry_run: bool = False,
+    reissue: bool = False,
     yes: str = "",
     approve: str = "",
     max_rate: float = 0.0,
@@ -257,6 +260,7 @@ def revoke(
     ssh_key: list[str] | None = None,
     transit_key: list[str] | None = None,
     kv: list[str] | None = None,
+    account: list[str] | None = None,
     everything: list[str] | None = None,
 ) -> None:
     """Cut everything that hangs on what leaked, prove it dead, and keep the evidence."""
@@ -279,6 +283,7 @@ def revoke(
             krl,
             close,
             dry_run,
+            reissue,
             yes,
             max_rate,
             sign,

@@ -94,3 +94,4 @@ class Environment:
     warnings: tuple[Problem, ...] = ()  # values that are laxer than they should be
     approvals: int = 1  # how many people a revocation asks for
     sign: str = ""  # the key that signs the evidence of incidents
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by title: what replaces it after an incident

@@ -287,6 +287,21 @@ class Gives:
 
 
 @dataclass(frozen=True)
+class Renew:
+    """How what an object holds, or gives out, is replaced by something new; texts are templates as in `Gives`."""
+
+    what: str  # what people call it
+    write: Write
+    ends: bool = False  # it is what makes the old one useless, and so a part of the cut
+    alone: bool = False  # but only where the object itself is named, never as one of its mount
+    wrapped: bool = False  # the answer is the new one: it goes out wrapped
+    held: str = ""  # where the server tells the present one
+    stamp: tuple[str, str] = ("", "")  # where the server tells when it was last done: a path, and where in its answer
+    stops: str = ""  # what no longer works then, as half a sentence
+    warns: str = ""  # what must be known before, as a sentence
+
+
+@dataclass(frozen=True)
 class Object:
     """What stands under one YAML key of a kind: many objects by name, or a single one."""
 
@@ -315,6 +330,8 @@ class Object:
     gives: tuple[Gives, ...] = ()  # what it gives out that an incident ends
     shut: Mapping[str, Json] = field(default_factory=dict)  # the settings with which it gives out nothing more
     shut_only: Mapping[str, Spec] = field(default_factory=dict)  # of these, those that go beside other settings alone
+    renew: Renew | None = None  # how what leaked of it is replaced
+    witness: str = ""  # what asks the system behind the server which accounts live: `module:function`
     merges: bool = False  # a write changes what it carries, and leaves alone what it does not
     open: str = ""  # what still comes out of it, shut or not, as half a sentence
     alias: str = ""  # the template of the name by which identity knows who logs in by it, where that is its own
@@ -358,6 +375,7 @@ class Kind:
     root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`
     leaks: Mapping[str, Leak] = field(default_factory=dict)  # what of it may leak that is no object, by flag
+    account: str = ""  # what tells whose an account in a system behind a mount is, by its name: `module:function`
     shut: Write | None = None  # what shuts a whole mount at once
 
     @property

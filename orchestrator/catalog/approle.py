@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, DAY, NOWHERE, SHUT, TOKEN, tokens
-from orchestrator.model import Field, Gives, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.model import Field, Gives, Kind, Limit, Object, Part, Renew, Resource, Write
 from orchestrator.shapes import FLAG, NUMBER, SECONDS, SET, TEXT, seconds
 
 _BOUND = Limit("no-secret-id", bool, "whoever knows the role's id, which is no secret, logs in")
@@ -37,6 +37,7 @@ APPROLE = Kind(
             lower=True,
             gives=(_SECRET_ID, tokens("auth/{mount}/login", role_name="{name}")),
             shut={"secret_id_bound_cidrs": NOWHERE, **SHUT},
+            renew=Renew("SecretID", Write(_MADE), wrapped=True),
             merges=True,
             alias="{role_id}",
             parts=(

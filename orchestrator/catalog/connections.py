@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.model import Field, Object, Part, Resource, Write
+from orchestrator.model import Field, Object, Part, Renew, Resource, Write
 from orchestrator.shapes import FLAG, LIST, MAP, NUMBER, SECONDS, SECONDS_TEXT, TEXT, Shape, choice
 
 if TYPE_CHECKING:
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
 TYPE = "vault_database_secret_backend_connection"
 _PATH = "{backend}/config/{name}"
+WITNESS = "orchestrator.incident.proofs.database:witness"
+_ROOT = Renew(
+    "root password",
+    Write("{mount}/rotate-root/{name}"),
+    ends=True,
+    alone=True,
+    stops="whoever else uses this account",
+    warns="nobody but the server knows its password from then on, and the YAML's no longer fits: raise "
+    "password_version only once the database has a password that you know",
+)
 _NO_ROTATION = {
     "openbao": "OpenBao does not rotate the root credential on a schedule; leave it out",
     "vault": "only Vault Enterprise rotates the root credential on a schedule; leave it out",
@@ -196,6 +206,8 @@ def _connection(
         key=block,
         list="{mount}/config",
         required=(*required, "allowed_roles"),
+        renew=_ROOT,
+        witness=WITNESS,
         parts=(Part(_resource(block, fields, plugin or f"{block.replace('_', '-')}-database-plugin", beside)),),
         extra={"verify_connection": _COMMON["verify_connection"]} if secrets else {},
         absent=_no_plugin(missing) if missing else {},

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from orchestrator.catalog.connections import CONNECTIONS, TYPE
-from orchestrator.catalog.shared import SECRETS_MOUNT, leases, turned
-from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.catalog.connections import CONNECTIONS, TYPE, WITNESS
+from orchestrator.catalog.shared import SECRETS_MOUNT, leases
+from orchestrator.model import Field, Kind, Limit, Object, Part, Renew, Resource, Write
 from orchestrator.shapes import FLAG, LIST, MAP, SECONDS, TEXT, choice, seconds
 
 _ROLE = "{backend}/roles/{name}"
 _STATIC = "{backend}/static-roles/{name}"
 _KEYS = ",".join(one.key for one in CONNECTIONS)
+_TURN = Renew(
+    "password",
+    Write("{mount}/rotate-role/{name}"),
+    ends=True,
+    held="{mount}/static-creds/{name}",
+    stamp=("{mount}/static-roles/{name}", "last_vault_rotation"),
+    stops="whoever has the present password, until he asks the server for the new one",
+)
 _CREDENTIAL = choice("password", "rsa_private_key", "client_certificate")
 _NO_CRON = {"openbao": "OpenBao has no cron schedules; write rotation_period: 24h"}
 _NO_IMPORT = {"openbao": "OpenBao cannot take over an account without rotating it; leave it out"}
@@ -36,6 +44,7 @@ DATABASE = Kind(
     name="database",
     family="secrets",
     canary="orchestrator.live.canaries.database:trials",
+    account="orchestrator.incident.proofs.database:account",
     summary="Accounts made, rotated and dropped by the server.",
     mount=SECRETS_MOUNT,
     objects=(
@@ -46,6 +55,7 @@ DATABASE = Kind(
             required=("db_name", "creation_statements"),
             gives=(leases("{mount}/creds/{name}", "account"),),
             shut={"creation_statements": []},
+            witness=WITNESS,
             parts=(
                 Part(
                     Resource(
@@ -73,10 +83,11 @@ DATABASE = Kind(
         ),
         Object(
             key="static_roles",
-            gives=(turned("password", "{mount}/rotate-role/{name}"),),
             list="{mount}/static-roles",
             required=("db_name", "username"),
             one_of=(("rotation_period", "rotation_schedule"),),
+            renew=_TURN,
+            witness=WITNESS,
             parts=(
                 Part(
                     Resource(

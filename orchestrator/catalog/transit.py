@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import SECRETS_MOUNT
-from orchestrator.model import Field, Kind, Leak, Limit, Object, Part, Resource, Write
+from orchestrator.model import Field, Kind, Leak, Limit, Object, Part, Renew, Resource, Write
 from orchestrator.shapes import FLAG, NUMBER, SECONDS, TEXT, Shape, choice, seconds
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ TRANSIT = Kind(
         Object(
             key="keys",
             list="{mount}/keys",
+            renew=Renew("key", Write("{mount}/keys/{name}/rotate")),
             parts=(
                 Part(
                     Resource(

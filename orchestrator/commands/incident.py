@@ -5,21 +5,25 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
 from orchestrator.incident import approval, close, evidence, hosts, leaked, leaks, places, run, seal, sign, traces
-from orchestrator.incident.ground import Ground
+from orchestrator.incident.ground import Ground, unknown
+from orchestrator.incident.hooks import Hooks
 from orchestrator.incident.journal import FILE, Journal, now, read
 from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
+from orchestrator.incident.reissue import begun
 from orchestrator.incident.scope import closing
 from orchestrator.incident.scope import scope as scope_of
 from orchestrator.incident.story import story
 from orchestrator.live import bulk
 from orchestrator.live.place import variable
+from orchestrator.live.secrets import resolve
 from orchestrator.local import files, stack
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ class Asked:
     krl: str = ""  # the KRL that hosts have so far
     close: str = "hard"  # or "soft", or "none"
     dry_run: bool = False
+    reissue: bool = False  # replace what was cut, once it is proven dead
     yes: str = ""  # the digest that was agreed to
     rate: float = 0
     sign: str = ""  # the key that signs the evidence
@@ -67,10 +72,11 @@ def _ground(
 ) -> Iterator[tuple[Session, Ground]]:
     """What the incident stands on; a mistake in the YAML does not stop a revocation, it only hides the owners."""
     with ExitStack() as until:
-        environment, wrong = None, ""
+        environment, wrong, secret = None, "", unknown
         try:
             context = until.enter_context(opened(root, name, environ))
             session, environment = context.session, context.environment
+            secret = partial(resolve, environ=context.environ, root=root, server=session.server)
         except ConfigInvalid as error:
             if not variable(environ, "ADDR"):
                 raise
@@ -78,7 +84,7 @@ def _ground(
             wrong = f"the configuration is not valid, so owners are not known: {error.problems[0]}"
         me = session.server.read("auth/token/lookup-self") or {}
         titles = frozenset(one.title for one in environment.declarations) if environment else frozenset()
-        found = Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong)
+        found = Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong, secret)
         running = stack.current(root)
         folder = running.folder if running else None
         yield session, replace(found, logs=traces.logs(found, logs, folder), between=traces.between(between))
@@ -96,7 +102,9 @@ def revoke(
         if asked.sign:
             sign.signer(asked.sign, ground.server)  # a key that is not there is told before anything is done
         named = _targets(ground, asked, _before(folder))
-        found = _preview(session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes)
+        found = _preview(
+            session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes, reissue=asked.reissue
+        )
         found = replace(found, scope=found.scope + Scope(notes=named.notes))
         show(found)
         if asked.dry_run:
@@ -104,15 +112,25 @@ def revoke(
         _check(found, asked)
         approver = approval.given(ground, asked.approve)
         with _journal(files.private_folder(folder)) as journal:
+            if begun(journal):
+                raise Refused(
+                    f"{asked.incident} is cut, and what leaked is being replaced: invoke incident.resume goes on with "
+                    "that; give a new leak a name of its own"
+                )
             journal.write("agreed", **_agreed(session, name, found, asked), approved_by=approver)
             if known_keys:
                 hosts.bring(journal, known_keys)
+            hooks = _hooks(ground, root, environ, asked.incident) if asked.reissue else None
             return _sealed(
                 ground,
                 folder,
                 asked.sign,
-                lambda: run.carry_out(ground, journal, found, named.held, tell, time.monotonic),
+                lambda: run.carry_out(ground, journal, found, named.held, tell, time.monotonic, hooks),
             )
+
+
+def _hooks(ground: Ground, root: Path, environ: Mapping[str, str], incident: str) -> Hooks:
+    return Hooks(ground.environment.hooks if ground.environment else {}, root, incident, environ)
 
 
 def resume(
@@ -139,7 +157,11 @@ def resume(
             )
             show(found)
             journal.write("resumed", who=session.who)
-            return _sealed(ground, folder, key, lambda: run.carry_out(ground, journal, found, {}, tell, time.monotonic))
+            wanted = any(line.data["reissue"] for line in journal.of("agreed"))
+            hooks = _hooks(ground, root, environ, incident) if wanted else None
+            return _sealed(
+                ground, folder, key, lambda: run.carry_out(ground, journal, found, {}, tell, time.monotonic, hooks)
+            )
 
 
 def _sealed(ground: Ground, folder: Path, key: str, act: Callable[[], Outcome]) -> Outcome:
@@ -158,10 +180,11 @@ def _preview(
     *,
     counted: bool,
     again: bool = False,
+    reissue: bool = False,
 ) -> Preview:
     scope = closing(ground, scope_of(ground, targets, again=again), how)
     wrong = list(problems(ground, scope))
-    return run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted)
+    return run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted, reissue=reissue)
 
 
 def _agreed(session: Session, name: str, found: Preview, asked: Asked) -> dict[str, Json]:
@@ -180,6 +203,7 @@ def _agreed(session: Session, name: str, found: Preview, asked: Asked) -> dict[s
         "logs": [str(one.absolute()) for one in asked.logs],
         "between": asked.between,
         "rate": asked.rate,
+        "reissue": asked.reissue,
     }
 
 

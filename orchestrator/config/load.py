@@ -18,6 +18,7 @@ from orchestrator.config.checks import (
     check_twins,
 )
 from orchestrator.config.entries import entries, kind_of
+from orchestrator.config.hooks import check_hooks, hooks
 from orchestrator.config.limits import check_limits
 from orchestrator.config.references import check_references
 from orchestrator.config.schema import MOUNTED, environment_schema, kind_schema, schemas, sections
@@ -87,6 +88,7 @@ def _environment(
     problems += check_needs(found)
     problems += check_below(found)
     problems += check_place(found, _text(node.at(["namespace"])))
+    problems += check_hooks(found, declared, node)
     problems += check_references(found, [one.name for one in declared])
     problems += _check_head(root, name, said, cluster)
     if cluster is None:
@@ -99,10 +101,8 @@ def _environment(
     plain = {key: one.plain() for key, one in node.items() if key in {"namespace", "owner", "approvals"}}
     everything = (*declared, *(one.declaration() for one in found))
     said_of = (plain.get("namespace", ""), plain.get("owner", ""))
-    sign = _text(node.at(["evidence", "sign"]))
-    return Environment(
-        name, cluster, *said_of, everything, tuple(sorted(set(warnings))), plain.get("approvals", 1), sign
-    )
+    sign, beside = _text(node.at(["evidence", "sign"])), tuple(sorted(set(warnings)))
+    return Environment(name, cluster, *said_of, everything, beside, plain.get("approvals", 1), sign, hooks(node))
 
 
 def _lower(root: Path, name: str) -> Iterator[Entry]:

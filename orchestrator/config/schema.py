@@ -30,6 +30,17 @@ _HEAD: Schema = {
     "cluster": {**_TEXT, "pattern": "^[a-z0-9][a-z0-9-]*$", "description": "the name of a file in clusters/"},
     "namespace": {**_TEXT, "pattern": "^([^/\\s]+(/[^/\\s]+)*)?$", "description": "a path such as team-a"},
     "owner": {**_TEXT, "description": "the name of a team"},
+    "on_revoke": {
+        "type": ["object", "null"],
+        "additionalProperties": {
+            "type": "array",
+            "minItems": 1,
+            "items": {**_TEXT, "minLength": 1, "description": "a word of a command"},
+            "description": "a list that begins with a program",
+            "examples": [["deploy/new-secret-id", "payments"]],
+        },
+        "description": "a map from an object's title to the command that replaces it after an incident",
+    },
     "approvals": {"type": "integer", "enum": [1, 2], "description": "1 or 2: how many people a revocation asks for"},
     "evidence": closed({"sign": A_SIGNER}, MAP_OF_SETTINGS),
 }

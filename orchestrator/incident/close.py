@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import StrongroomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
@@ -85,9 +85,10 @@ def standing(journal: Journal) -> dict[tuple[str, str], Spec]:
     return found
 
 
-def reopen(ground: Ground, journal: Journal) -> Iterator[str]:
-    """Undo each shutting that is not undone yet, the last one first."""
-    for (namespace, path), recorded in reversed(standing(journal).items()):
+def reopen(ground: Ground, journal: Journal, fits: Callable[[tuple[str, str]], bool] = lambda _: True) -> Iterator[str]:
+    """Undo each shutting that is not undone yet and that fits by its namespace and path, the last one first."""
+    every = [one for one in standing(journal).items() if fits(one[0])]
+    for (namespace, path), recorded in reversed(every):
         if recorded["lasts"]:
             continue
         _open(ground, recorded)

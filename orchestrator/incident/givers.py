@@ -28,10 +28,14 @@ def given(ground: Ground, one: Origin, *, covered: bool = False) -> Scope:
         closes=(*([close] if close else []), *one.soft(ground.namespace)),
         rules=tuple(one.rules(ground.namespace, live)),
         listers=tuple(one.listers(ground, live)),
+        accounts=tuple(one.accounts(ground.namespace)),
+        turns=tuple(one.turns(ground)),
         notes=(*(() if covered else one.untold(ground.server, live)), *_unclear(one, live)),
     )
     if one.object.open and not (covered and one.kind.shut):
         scope += Scope(notes=(f"{one.title}: {one.object.open}",))
+    if one.object.renew and one.object.renew.warns:
+        scope += Scope(notes=(f"{one.title}: {one.object.renew.warns}",))
     batch = _gives_batch(ground, one, live)
     if one.object.alias and (batch or one.object.open):
         scope += _entities(ground, one)

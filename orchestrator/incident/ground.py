@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import FAMILIES
+from orchestrator.errors import StrongroomError
 from orchestrator.incident.model import Credential, Look
 from orchestrator.live.bulk import Ask, Line
 from orchestrator.live.server import Denied, Rejected
@@ -29,6 +30,10 @@ REVOKE, LOOKUP = "auth/token/revoke-accessor", "auth/token/lookup-accessor"
 NO_SUCH_TOKEN = ("invalid accessor", "No token found")
 
 
+def unknown(reference: str) -> str:
+    raise StrongroomError(f"{reference} cannot be looked up without a configuration")
+
+
 @dataclass(frozen=True)
 class Ground:
     """A namespace of a server as the caller sees it; `inside` gives another one."""
@@ -39,6 +44,7 @@ class Ground:
     environment: Environment | None = None
     titles: frozenset[str] = field(default_factory=frozenset)  # what the YAML declares
     wrong: str = ""  # why there is no environment
+    secret: Callable[[str], str] = field(default=unknown, repr=False)  # what a reference of the YAML leads to
     logs: tuple[Path, ...] = ()  # audit logs at hand
     between: Between | None = None  # the time in which to look for what leaked
     told: Callable[[Credential], bool | None] = lambda _: None  # whether a source gave it out; None: nobody recorded it

@@ -120,6 +120,7 @@ class Close:
     fixed: frozenset[str] = frozenset()  # but for these, which no write may carry
     soft: bool = False  # holds back instead of shutting
     sent: Mapping[str, Callable[[Json], Json]] = field(default_factory=dict)  # how a request takes what answers hold
+    opens: bool = False  # once all is cut it may be opened again: nothing that a thief still has fits it
     to: str = ""  # where it is written, when that is not where it is read
     least: bool = False  # a greater number is as good
     needed: bool = False  # the cut needs it, whichever way of shutting is asked for
@@ -133,6 +134,38 @@ class Close:
 
 
 @dataclass(frozen=True)
+class Accounts:
+    """What an object made, or keeps, in a system behind the server; `witness` asks that system about them."""
+
+    witness: str  # `module:function`
+    key: str  # the YAML key of the object
+    title: str
+    namespace: str
+    mount: str
+    name: str
+    only: str = ""  # the one account that leaked
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Something new in place of what leaked."""
+
+    title: str
+    namespace: str
+    what: str
+    ask: Ask
+    ends: bool = False  # it cuts the leak; else it only follows one
+    wrapped: bool = False  # what it answers goes out wrapped
+    stamp: tuple[str, str] = ("", "")
+    stops: str = ""
+    warns: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.namespace, self.title, self.what
+
+
+@dataclass(frozen=True)
 class Scope:
     """What hangs on the leak: decided once, counted again and again."""
 
@@ -140,6 +173,8 @@ class Scope:
     rules: tuple[Rule, ...] = ()
     listers: tuple[Lister, ...] = ()
     singles: tuple[Credential, ...] = ()
+    accounts: tuple[Accounts, ...] = ()
+    turns: tuple[Turn, ...] = ()
     notes: tuple[str, ...] = ()  # what cannot be told, or not be cut
 
     def __add__(self, other: Scope) -> Scope:
@@ -148,6 +183,8 @@ class Scope:
             rules=(*self.rules, *other.rules),
             listers=(*self.listers, *other.listers),
             singles=tuple({one.key: one for one in (*self.singles, *other.singles)}.values()),
+            accounts=tuple(dict.fromkeys((*self.accounts, *other.accounts))),
+            turns=tuple({one.key: one for one in (*self.turns, *other.turns)}.values()),
             notes=(*self.notes, *(note for note in other.notes if note not in self.notes)),
         )
 

@@ -12,7 +12,7 @@ from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
 from orchestrator.documents import get
 from orchestrator.incident.ground import function, kind_of, made
-from orchestrator.incident.model import Close, Credential, Gone, Lister, Rule, Scope
+from orchestrator.incident.model import Accounts, Close, Credential, Gone, Lister, Rule, Scope, Turn
 from orchestrator.live.bulk import send
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MOUNTED = ("auth", "secrets")
 _FOUND = 200
+_LEASES = "sys/leases/lookup/"
 _SECONDS = len("2026-01-31T12:00:00")
 _HARDLY = {"rate": 0.0001, "interval": 3600}
 
@@ -80,7 +81,13 @@ class Origin:
             whole=not self.object.merges,
             fixed=frozenset(one.api for one in attributes if _is_fixed(one.field)),
             sent={one.api: partial(_sent, one.shape) for one in attributes if apis[one.api] == 1},
+            opens=self._opens,
         )
+
+    @property
+    def _opens(self) -> bool:
+        """Whether what a thief would come in with is dead after the cut: of a login that is so where it is renewed."""
+        return self.object.renew is not None or not any(one.says for one in self.object.gives)
 
     @property
     def what(self) -> str:
@@ -95,7 +102,15 @@ class Origin:
                 name = sha256(f"{path} {limited}".encode()).hexdigest()[:12]
                 change = {**limited, "path": path, **_HARDLY}
                 stops = f"more than one new {one.what} an hour and client address"
-                yield Close(self.title, "", f"sys/quotas/rate-limit/strongroom-{name}", change, stops, soft=True)
+                yield Close(
+                    self.title,
+                    "",
+                    f"sys/quotas/rate-limit/strongroom-{name}",
+                    change,
+                    stops,
+                    soft=True,
+                    opens=self._opens,
+                )
 
     def _limited(self, gives: Gives) -> dict[str, str]:
         """What a quota names: the path that gives it out, with the role where one path serves several."""
@@ -131,6 +146,29 @@ class Origin:
             for one in self.given(live)
             if one.list
         ]
+
+    def accounts(self, namespace: str) -> Iterator[Accounts]:
+        """What it made in a system that can be asked."""
+        if self.object.witness:
+            yield Accounts(self.object.witness, self.object.key, self.title, namespace, self.mount, self.name)
+
+    def turns(self, ground: Ground) -> Iterator[Turn]:
+        """How what leaked of it is replaced."""
+        renew = self.object.renew
+        if renew:
+            ask, (path, key) = ground.ask(renew.write, self.filled), renew.stamp
+            stamp = (self.filled(path), key)
+            yield Turn(
+                self.title,
+                ground.namespace,
+                renew.what,
+                ask,
+                renew.ends,
+                renew.wrapped,
+                stamp,
+                renew.stops,
+                renew.warns,
+            )
 
     def is_known_as(self, found: str, live: Spec) -> bool:
         """Whether identity calls who logs in by it so."""
@@ -174,7 +212,7 @@ def mounted(ground: Ground, value: str) -> tuple[str, str]:
     """The family and the path of the mount that a person names, with or without the family in front."""
     found = _mount(ground, value.strip("/"))
     if found is None or found[2]:
-        raise Gone(f"mount {value}: there is none{_where(ground)}; the mounts are: {_mounts(ground)}")
+        raise Gone(f"mount {value}: there is none{where(ground)}; the mounts are: {_mounts(ground)}")
     return found[0], found[1]
 
 
@@ -195,21 +233,31 @@ def _mounts(ground: Ground) -> str:
     return ", ".join(f"{'auth/' if family == 'auth' else ''}{path}" for family, path in sorted(ground.mounts))
 
 
-def _where(ground: Ground) -> str:
+def where(ground: Ground) -> str:
     return f" in namespace {ground.namespace}" if ground.namespace else ""
 
 
-def _giving(kind: Kind) -> Iterator[Object]:
-    return (one for one in kind.objects if one.gives)
+def _giving(kind: Kind, *, alone: bool = False) -> Iterator[Object]:
+    """The objects of which something can leak; `alone`, also those that are cut only where they are named."""
+    for one in kind.objects:
+        if one.gives or (one.renew and one.renew.ends and (alone or not one.renew.alone)):
+            yield one
 
 
 def named(ground: Ground, value: str) -> list[Origin]:
     """The live objects of that name: `auth/approle/payments`, `database/roles/orders-read`, `tokens/ci`."""
     said = value.strip("/")
-    found = [one for one in _candidates(ground, said) if ground.server.read(one.path) is not None]
+    found = [one for one in _candidates(ground, said) if _is_there(ground, one)]
     if not found:
-        raise Gone(f"role {value}: there is none{_where(ground)}; {_known(ground, said)}")
+        raise Gone(f"role {value}: there is none{where(ground)}; {_known(ground, said)}")
     return found
+
+
+def _is_there(ground: Ground, one: Origin) -> bool:
+    """Whether it lives, and is of its sort where several stand at one path."""
+    live = ground.server.read(one.path)
+    constants = one.object.parts[0].resource.constants
+    return live is not None and all(live.get(name, value) == value for name, value in constants.items())
 
 
 def _candidates(ground: Ground, said: str) -> Iterator[Origin]:
@@ -224,7 +272,8 @@ def _candidates(ground: Ground, said: str) -> Iterator[Origin]:
 def _meant(kind: Kind, said: str) -> Iterator[tuple[Object, str]]:
     """The sorts of objects that a name may be of, whether its sort stands in front of it or not."""
     sort, _, name = said.removeprefix("map/").partition("/")
-    sorts = [one for one in _giving(kind) if sort in {one.key, one.list.rpartition("/")[2]}] if name else []
+    known = list(_giving(kind, alone=True)) if name else []
+    sorts = [one for one in known if sort in {one.key, one.list.rpartition("/")[2]}]
     for one in sorts or _giving(kind):
         meant = name if sorts else said
         if meant and (sorts or "/" not in meant):
@@ -254,6 +303,16 @@ def on(ground: Ground, family: str, mount: str) -> list[Origin]:
     ]
 
 
+def leasing(ground: Ground, path: str) -> list[Origin]:
+    """The live objects whose leases stand at a path, or below it."""
+    place = _mount(ground, path)
+    return [
+        one
+        for one in (on(ground, place[0], place[1]) if place else ())
+        if any(one.filled(gives.list).startswith(f"{_LEASES}{path}/") for gives in one.object.gives)
+    ]
+
+
 def shut(ground: Ground, family: str, mount: str) -> Iterator[Close]:
     """What shuts a whole mount at once, where its kind has such a thing."""
     kind = kind_of(ground, family, mount)
@@ -264,13 +323,19 @@ def shut(ground: Ground, family: str, mount: str) -> Iterator[Close]:
 
 def leases_below(ground: Ground, path: str) -> Iterator[Lister]:
     """A lister for each folder of leases below a path; a folder that is empty lists nothing."""
-    where = f"sys/leases/lookup/{path}"
+    origins = leasing(ground, path)
+    known = {lister.path: lister for one in origins for lister in one.listers(ground, one.live(ground.server))}
+    yield from (known.get(lister.path, lister) for lister in _leases_below(ground, path))
+
+
+def _leases_below(ground: Ground, path: str) -> Iterator[Lister]:
+    where = f"{_LEASES}{path}"
     keys = ground.server.list(where)
     if any(not key.endswith("/") for key in keys) or not keys:
         yield Lister(f"{where}/", ground.namespace, partial(lease, ground, path))
     for key in keys:
         if key.endswith("/"):
-            yield from leases_below(ground, f"{path}/{key.rstrip('/')}")
+            yield from _leases_below(ground, f"{path}/{key.rstrip('/')}")
 
 
 def lease(ground: Ground, path: str, key: str) -> Credential:
@@ -293,7 +358,7 @@ def by_accessor(ground: Ground, value: str) -> Scope:
         if reply.status == _FOUND:
             one, single = owners[id(ask)]
             return _given(ground, one, single, reply.content.get("data") or {})
-    raise Gone(f"SecretID accessor {value}: no role{_where(ground)} knows it; it expired, or is destroyed")
+    raise Gone(f"SecretID accessor {value}: no role{where(ground)} knows it; it expired, or is destroyed")
 
 
 def by_value(ground: Ground, value: str) -> str | None:
@@ -319,7 +384,7 @@ def _given(ground: Ground, one: Origin, single: Credential, facts: Spec) -> Scop
     told = one.rules(ground.namespace, one.live(ground.server))
     rules = tuple(Rule(rule.source, rule.namespace, _since(rule, since)) for rule in told)
     note = f"{one.title}: the server does not tell which SecretID a token came by: all since {since} are cut"
-    return Scope(rules=rules, singles=(single,), notes=(note,))
+    return Scope(rules=rules, singles=(single,), turns=tuple(one.turns(ground)), notes=(note,))
 
 
 def _since(rule: Rule, since: str) -> Callable[[Spec], bool]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SHORT = 900
 _ENOUGH = {"root", "sudo"}
 _TWO = 2
+_SHUTTING = ("read", "update")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def _told(ground: Ground) -> Iterator[Problem]:
 
 def _rights(ground: Ground, scope: Scope) -> Iterator[Problem]:
     """Each capability that a step needs and the caller lacks."""
-    several = (scope.rules, scope.closes, scope.listers, scope.singles)
+    ends = [one for one in scope.turns if one.ends]
+    several = (scope.rules, scope.closes, scope.listers, scope.singles, ends)
     for namespace in {one.namespace for some in several for one in some}:
         needed = dict(_needed(namespace, scope))
         if not needed:
@@ -66,11 +68,8 @@ def _needed(namespace: str, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]
         yield "auth/token/lookup-accessor", ("update",)
         yield "auth/token/revoke-accessor", ("update",)
     for close in scope.closes:
-        if close.namespace == namespace and close.to:
-            yield close.path, ("read",)
-            yield close.to, ("update",)
-        elif close.namespace == namespace:
-            yield close.path, ("read", "update")
+        if close.namespace == namespace:
+            yield from [(close.path, ("read",)), (close.to, ("update",))] if close.to else [(close.path, _SHUTTING)]
     for lister in scope.listers:
         if lister.namespace == namespace:
             yield lister.path, ("list", "sudo") if lister.path.startswith("sys/leases/") else ("list",)
@@ -78,6 +77,9 @@ def _needed(namespace: str, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]
     for one in scope.singles:
         if one.namespace == namespace:
             yield from _ending(one)
+    for turn in scope.turns:
+        if turn.namespace == namespace and turn.ends:
+            yield turn.ask.path, ("update",)
 
 
 def _ending(one: Credential) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -105,8 +107,9 @@ def _server(ground: Ground) -> Iterator[Problem]:
     if devices is None:
         yield Problem("the token may not see the audit devices: whether requests are recorded is not known")
     elif len(_mounted(devices)) < _TWO:
+        count = len(_mounted(devices))
         yield Problem(
-            f"the server has {len(_mounted(devices))} audit devices: with one of two failing, nothing is lost"
+            f"the server has {count or 'no'} audit device{'s' * (count != 1)}: two keep the record when one fails"
         )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.declared import Environment
-    from orchestrator.model import Gives, Kind, Object, Write
+    from orchestrator.model import Gives, Kind, Object, Renew, Write
 
 _METHODS = {"GET": ("read",), "LIST": ("list",), "POST": ("create", "update"), "DELETE": ("delete",)}
 _ALWAYS = (
@@ -56,8 +56,10 @@ def _of(kind: Kind, mount: str) -> Iterator[tuple[str, str]]:
     if kind.shut:
         yield from ((_filled(kind.shut.path, mount), one) for one in ("read", "update"))
     for one in kind.objects:
-        if one.shut or one.gives:
+        if one.shut or one.gives or one.renew:
             yield from _settings(one, mount)
+        if one.renew:
+            yield from _renewed(one.renew, mount)
         if one.alias:
             yield "identity/entity/id", "list"
             yield from ((_filled(path, mount), "read") for path in one.parts[0].resource.read_paths)
@@ -76,6 +78,12 @@ def _given(gives: Gives, mount: str) -> Iterator[tuple[str, str]]:
         yield _filled(gives.list, mount).rstrip("/"), "list"
     for write in (gives.end, gives.look if gives.look.path else None, gives.by_value, gives.then):
         yield from _sent(write, mount)
+
+
+def _renewed(renew: Renew, mount: str) -> Iterator[tuple[str, str]]:
+    yield from _sent(renew.write, mount)
+    if renew.held:
+        yield _filled(renew.held, mount), "read"
 
 
 def _settings(one: Object, mount: str) -> Iterator[tuple[str, str]]:

@@ -7,21 +7,26 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.incident import close, cut, evidence, hanging, logged, traces
+from orchestrator.incident import close, cut, evidence, hanging, logged, stuck, traces, turn, witness
+from orchestrator.incident.cut import Cut
 from orchestrator.incident.look import blast
-from orchestrator.incident.model import Scope
+from orchestrator.incident.model import Blast, Proof, Scope
 from orchestrator.incident.prove import prove
+from orchestrator.incident.reissue import Reissue, begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.documents import Json
-    from orchestrator.incident.cut import Cut, Tell
+    from orchestrator.incident.cut import Tell
     from orchestrator.incident.ground import Ground
+    from orchestrator.incident.hooks import Hooks
     from orchestrator.incident.journal import Journal
-    from orchestrator.incident.model import Blast, Proof, Target
+    from orchestrator.incident.model import Target
     from orchestrator.incident.preflight import Problem
+    from orchestrator.incident.reissue import Reissued
+    from orchestrator.incident.witness import Witness
 
 _SHORT = 12
 
@@ -37,6 +42,7 @@ class Preview:
     problems: tuple[Problem, ...]
     digest: str
     owners: Mapping[str, str] = field(default_factory=dict)
+    reissue: bool = False  # and what is replaced afterwards
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Outcome:
     proofs: tuple[Proof, ...]
     notes: tuple[str, ...]
     seconds: float
+    reissued: Reissued | None = None
 
     @property
     def code(self) -> int:
@@ -60,7 +67,7 @@ class Outcome:
         return 2 if any(one.dead is None for one in self.proofs) else 0
 
 
-def digest(cluster: str, targets: Sequence[Target], scope: Scope) -> str:
+def digest(cluster: str, targets: Sequence[Target], scope: Scope, *, reissue: bool = False) -> str:
     """What a person agrees to: the same as long as the same things would be shut and cut by the same rules."""
     said: list[Json] = [
         cluster,
@@ -69,6 +76,8 @@ def digest(cluster: str, targets: Sequence[Target], scope: Scope) -> str:
         sorted({(one.source, one.namespace) for one in scope.rules}),
         sorted((one.path, one.namespace) for one in scope.listers),
         sorted(one.key for one in scope.singles),
+        *([sorted(one.key for one in scope.turns if one.ends)] if any(one.ends for one in scope.turns) else []),
+        *(["reissue"] if reissue else []),
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_SHORT]
 
@@ -82,12 +91,15 @@ def preview(
     problems: Sequence[Problem],
     *,
     counted: bool,
+    reissue: bool = False,
 ) -> Preview:
     """Everything that can be told without changing anything."""
     found = _blast(ground, scope) if counted else None
-    sources = {one.source for one in (found.credentials if found else ())} | {one.title for one in scope.closes}
+    sources = {one.source for one in (found.credentials if found else ())}
+    sources |= {one.title for one in scope.closes} | {one.title for one in scope.turns}
     owners = {source: owner for source in sources if (owner := ground.owner(source))}
-    return Preview(incident, tuple(targets), scope, found, tuple(problems), digest(cluster, targets, scope), owners)
+    agreed = digest(cluster, targets, scope, reissue=reissue)
+    return Preview(incident, tuple(targets), scope, found, tuple(problems), agreed, owners, reissue)
 
 
 def _blast(ground: Ground, scope: Scope) -> Blast:
@@ -98,21 +110,66 @@ def _blast(ground: Ground, scope: Scope) -> Blast:
 
 
 def carry_out(
-    ground: Ground, journal: Journal, agreed: Preview, held: Mapping[str, str], tell: Tell, clock: Callable[[], float]
+    ground: Ground,
+    journal: Journal,
+    agreed: Preview,
+    held: Mapping[str, str],
+    tell: Tell,
+    clock: Callable[[], float],
+    hooks: Hooks | None = None,
 ) -> Outcome:
-    """Shut, count, revoke, look again, prove: each step in the journal before it is taken."""
-    started, scope = clock(), Scope(singles=tuple(evidence.known(journal))) + agreed.scope
-    evidence.plant(ground, journal, scope.singles)
-    shut = list(dict.fromkeys(one.title for one in close.shut(ground, journal, scope.closes)))
-    found = _blast(ground, scope)
-    evidence.keep(journal, found, {**agreed.owners, **ground.owners(found.credentials)})
-    done = cut.revoke(ground, journal, scope, found, tell)
-    journal.write("cut", ended=done.ended, rounds=done.rounds, late=done.late, left=dict(done.left))
-    proofs = (*prove(ground, evidence.known(journal), held), *hanging.proofs(found.leases, done.leases))
-    journal.write("proved", proofs=[vars(one) for one in proofs])
-    outcome = Outcome(
-        agreed.incident, journal.path.parent, tuple(shut), found, done, proofs, scope.notes, clock() - started
-    )
+    """Shut, count, revoke, look again, prove, and with hooks replace: each step in the journal before it is taken."""
+    started = clock()
+    cut_before = begun(journal)
+    outcome = _ended(journal, agreed) if cut_before else _carried_out(ground, journal, agreed, held, tell)
+    if hooks is not None:
+        outcome = _replaced(outcome, Reissue(ground, journal, agreed.scope, hooks))
     logged.collect(ground, journal)
     journal.write("finished", code=outcome.code)
-    return outcome
+    return replace(outcome, seconds=clock() - started)
+
+
+def _carried_out(ground: Ground, journal: Journal, agreed: Preview, held: Mapping[str, str], tell: Tell) -> Outcome:
+    scope = Scope(singles=tuple(evidence.known(journal))) + agreed.scope
+    evidence.plant(ground, journal, scope.singles)
+    shut = tuple(dict.fromkeys(one.title for one in close.shut(ground, journal, scope.closes)))
+    found = _blast(ground, scope)
+    evidence.keep(journal, found, {**agreed.owners, **ground.owners(found.credentials)})
+    asked = (*scope.accounts, *witness.hanging(ground, found.leases))
+    with witness.called(ground, journal, asked) as witnesses:
+        done, turned = _cut(ground, journal, scope, found, tell, witnesses)
+        of_systems = [proof for one in witnesses for proof in one.after(done.left)]
+    hung = hanging.proofs(found.leases, done.leases)
+    proofs = (*prove(ground, evidence.known(journal), held), *hung, *turned, *of_systems)
+    journal.write("proved", proofs=[vars(one) for one in proofs])
+    return Outcome(agreed.incident, journal.path.parent, shut, found, done, proofs, scope.notes, 0.0)
+
+
+def _ended(journal: Journal, agreed: Preview) -> Outcome:
+    """What an earlier run cut and proved, when all that is left is to replace it."""
+    known, said, proved = evidence.known(journal), journal.last("cut"), journal.last("proved")
+    data = said.data if said else {}
+    done = Cut(data.get("ended", 0), data.get("rounds", 0), data.get("left", {}), data.get("late", 0))
+    proofs = tuple(Proof(**one) for one in proved.data["proofs"]) if proved else ()
+    found = Blast(tuple(known), 0, 0)
+    return Outcome(agreed.incident, journal.path.parent, (), found, done, proofs, agreed.scope.notes, 0.0)
+
+
+def _replaced(outcome: Outcome, reissue: Reissue) -> Outcome:
+    if outcome.code == 1:
+        note = "nothing is replaced while something of the leak lives: end that, then resume the incident"
+        return replace(outcome, notes=(*outcome.notes, note))
+    return replace(outcome, reissued=reissue.run())
+
+
+def _cut(
+    ground: Ground, journal: Journal, scope: Scope, found: Blast, tell: Tell, witnesses: Sequence[Witness]
+) -> tuple[Cut, list[Proof]]:
+    """Revoke what can be revoked, turn what can only be turned; what lives on, with reasons that say what to do."""
+    done = cut.revoke(ground, journal, scope, found, tell)
+    turned = list(turn.turn(ground, journal, [one for one in scope.turns if one.ends]))
+    left = {**stuck.explained(ground, done.left), **{one.title: one.refused for one in turned if one.refused}}
+    for one in witnesses:
+        left = one.explained(left)
+    journal.write("cut", ended=done.ended, rounds=done.rounds, late=done.late, left=left)
+    return replace(done, left=left), [one.proof() for one in turned if not one.refused]

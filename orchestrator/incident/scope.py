@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import identity, leaks, origins, reachers, traces
+from orchestrator.incident import account, identity, leaks, origins, reachers, traces
 from orchestrator.incident.givers import given
 from orchestrator.incident.ground import LOOKUP
 from orchestrator.incident.model import Gone, Rule, Scope
@@ -51,7 +51,7 @@ def _lookup(ground: Ground, value: str) -> Mapping[str, Json] | None:
 def role(ground: Ground, value: str) -> Scope:
     """All that a role gave out, whichever engine or auth method it belongs to."""
     found = [given(ground, one) for one in origins.named(ground, value)]
-    if not any(one.rules or one.listers for one in found):
+    if not any(one.rules or one.listers or one.turns for one in found):
         raise StrongroomError("\n".join(dict.fromkeys(note for one in found for note in one.notes)))
     return reduce(add, found)
 
@@ -78,7 +78,8 @@ def lease_prefix(ground: Ground, value: str) -> Scope:
     if path.startswith("auth/"):
         title = f"lease prefix {path}"
         return Scope(rules=(Rule(title, ground.namespace, lambda facts: _below(facts["path"], path)),))
-    return Scope(listers=tuple(origins.leases_below(ground, path)))
+    accounts = tuple(asked for one in origins.leasing(ground, path) for asked in one.accounts(ground.namespace))
+    return Scope(listers=tuple(origins.leases_below(ground, path)), accounts=accounts)
 
 
 def _below(path: str, prefix: str) -> bool:
@@ -88,6 +89,23 @@ def _below(path: str, prefix: str) -> bool:
 def secret_id_accessor(ground: Ground, value: str) -> Scope:
     """One SecretID, and the tokens that its role gave out since it was made: the server tells no closer."""
     return origins.by_accessor(ground, value)
+
+
+def database_account(ground: Ground, value: str) -> Scope:
+    """The lease of one account in a database, or what keeps that account; nothing else of its role."""
+    found = [_account(ground, value, name, made) for name, made in account.named(ground, value)]
+    if not found:
+        raise Gone(
+            f"account {value}: no mount{origins.where(ground)} makes or keeps accounts of such a name; name its role "
+            "with --database-role"
+        )
+    whole = reduce(add, found)
+    note = f"no lease stands for account {value}: if it lives, only the database can end it"
+    return whole if whole.singles or whole.turns else whole + Scope(notes=(note,))
+
+
+def _account(ground: Ground, value: str, name: str, made: int) -> Scope:
+    return account.made_then(ground, value, name, made) if made else role(ground, name)
 
 
 def everything(ground: Ground, value: str) -> Scope:
@@ -118,6 +136,7 @@ SORTS: Mapping[str, Resolver] = {
     "secret-id-accessor": secret_id_accessor,
     "everything": everything,
     **{sort: partial(leaks.scope, sort) for sort in leaks.SORTS},
+    "account": database_account,
 }
 
 

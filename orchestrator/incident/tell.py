@@ -98,7 +98,7 @@ def targets(said: Iterable[Spec]) -> list[str]:
 def sentence(line: Line) -> str:
     """What a line of the journal says; values of servers are made harmless by `plain`."""
     try:
-        return _SAYS[line.what](line.data) if line.what in _SAYS else _generic(line)
+        return SAYS[line.what](line.data) if line.what in SAYS else _generic(line)
     except (KeyError, TypeError, AttributeError, ValueError):
         return _generic(line)
 
@@ -177,7 +177,22 @@ def _logged(data: Spec) -> str:
     )
 
 
-_SAYS: Mapping[str, Callable[[Spec], str]] = {
+def _turn(data: Spec) -> str:
+    """What is turned: `turn.Turn.key`, its namespace first."""
+    namespace, title, what = data["key"]
+    return f"the {plain(what)} of {plain(title)}{_inside({'namespace': namespace})}"
+
+
+def _hooks(data: Spec) -> str:
+    return f", with hooks of {', '.join(map(plain, data['hooks']))}" if data["hooks"] else ""
+
+
+def _called(data: Spec) -> str:
+    said = f": {plain(data['why'])}" if data["why"] else ""
+    return f"the hook of {plain(data['title'])} ended with {data['code']} after {data['seconds']} s{said}"
+
+
+SAYS: Mapping[str, Callable[[Spec], str]] = {
     "agreed": _agreed,
     "closing": _closing,
     "closed": lambda data: f"{plain(data['title'])}{_inside(data)} is shut, and was seen to be",
@@ -193,6 +208,21 @@ _SAYS: Mapping[str, Callable[[Spec], str]] = {
     "proved": _proved,
     "logged": _logged,
     "not logged": lambda data: f"no lines of an audit log were kept: {plain(data['why'])}",
+    "accounts": lambda data: f"{plain(data['connection'])}{_inside(data)}: the accounts there are recorded",
+    "ending sessions": lambda data: f"ending {counted(len(data['sessions']), 'session')} of cut accounts",
+    "ended sessions": lambda data: f"{counted(data['count'], 'session')} ended, {len(data['left'])} left",
+    "turning": lambda data: f"turning {_turn(data)}",
+    "turned": lambda data: f"{_turn(data)} is turned",
+    "not turned": lambda data: f"{_turn(data)} is not turned: {plain(data['why'])}",
+    "reissuing": lambda data: f"replacing what was cut{_hooks(data)}",
+    "issuing": lambda data: f"issuing a new SecretID of {plain(data['title'])}, wrapped",
+    "issued": lambda data: f"a new one of {plain(data['title'])} waits, wrapped, till {plain(data['until'])}",
+    "not issued": lambda data: f"none was issued for {plain(data['title'])}: {plain(data['why'])}",
+    "not taken back": lambda data: f"a wrapped one could not be taken back: {plain(data['why'])}",
+    "calling": lambda data: f"calling the owner's hook of {plain(data['title'])}",
+    "called": _called,
+    "handed": lambda data: f"the new one of {plain(data['title'])} was handed to whoever ran this",
+    "reissued": lambda data: f"replaced; {counted(len(data['by_hand']), 'thing')} left to do by hand",
     "finished": lambda data: f"finished: {ENDS[data['code']]}",
     "resumed": lambda data: f"{plain(data['who'])} goes on where it was broken off",
     "undoing": lambda data: f"{plain(data['who'])} opens again {', '.join(map(plain, data['closes']))}",

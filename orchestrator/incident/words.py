@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from orchestrator.report import err, out
+from orchestrator.report import err, issued_document, out, show_issued
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.documents import Json
-    from orchestrator.incident.model import Blast
+    from orchestrator.incident.model import Blast, Turn
+    from orchestrator.incident.reissue import Reissued
     from orchestrator.incident.run import Outcome, Preview
 
 _REVOKED_A_SECOND = 400
@@ -41,11 +42,20 @@ def show_preview(preview: Preview, console: Console | None = None) -> None:
         )
     for close in preview.scope.closes:
         console.print(f"  ⊘ {close.title}: {close.stops}", style="red")
+    for turn in _turns(preview):
+        console.print(f"  ↻ {turn.title}: a new {turn.what}, which stops {turn.stops}", style="red")
     if preview.blast is not None:
         _show_blast(preview.blast, preview, console)
+    for turn in preview.scope.turns if preview.reissue else ():
+        if not turn.ends:
+            console.print(f"  + {turn.title}: a new {turn.what} afterwards", style="green")
     for note in preview.scope.notes:
         console.print(f"  ! {note}", style="yellow")
     console.print(f"digest {preview.digest}: --yes {preview.digest} agrees to this without being asked", style="dim")
+
+
+def _turns(preview: Preview) -> list[Turn]:
+    return [one for one in preview.scope.turns if one.ends]
 
 
 def _show_blast(found: Blast, preview: Preview, console: Console) -> None:
@@ -76,6 +86,7 @@ def preview_document(preview: Preview) -> dict[str, Json]:
         "incident": preview.incident,
         "targets": [str(one) for one in preview.targets],
         "shut": [{"object": one.title, "stops": one.stops} for one in preview.scope.closes],
+        "turned": [{"object": one.title, "what": one.what, "stops": one.stops} for one in _turns(preview)],
         "found": [_credential(one, preview) for one in found.credentials] if found else None,
         "tokens_looked_at": found.tokens if found else None,
         "requests": found.requests if found else None,
@@ -112,9 +123,38 @@ def show_outcome(outcome: Outcome) -> None:
         state, colour = _STATES[proof.dead]
         table.add_row(state, proof.title, proof.said, style=colour)
     console.print(table)
+    if outcome.reissued:
+        _show_reissued(outcome.reissued)
     for note in outcome.notes:
         console.print(f"  ! {note}", style="yellow")
     err().print(f"the evidence is in {outcome.folder}", style="dim")
+
+
+def _show_reissued(found: Reissued) -> None:
+    console = out()
+    for title in found.opened:
+        console.print(f"opened {title}")
+    for title in found.turned:
+        console.print(f"turned {title}")
+    for called in found.called:
+        console.print(f"called the hook of {called.title}: {called.went}", style="green" if not called.code else "red")
+    for new in found.handed:
+        console.print(f"new {new.what} of {new.title}, wrapped:")
+        show_issued(new.issued)
+    for one in found.by_hand:
+        console.print(f"  by hand: {one.title} ({one.owner}): {one.what}", style="yellow")
+
+
+def _reissued_document(found: Reissued) -> dict[str, Json]:
+    return {
+        "opened": list(found.opened),
+        "turned": list(found.turned),
+        "handed": [{"object": one.title, "what": one.what, **issued_document(one.issued)} for one in found.handed],
+        "called": [
+            {"object": one.title, "code": one.code, "seconds": one.seconds, "why": one.why} for one in found.called
+        ],
+        "by_hand": [vars(one) for one in found.by_hand],
+    }
 
 
 def outcome_document(outcome: Outcome) -> dict[str, Json]:
@@ -127,6 +167,7 @@ def outcome_document(outcome: Outcome) -> dict[str, Json]:
         "made_meanwhile": outcome.cut.late,
         "left": dict(outcome.cut.left),
         "proofs": [vars(one) for one in outcome.proofs],
+        "reissued": _reissued_document(outcome.reissued) if outcome.reissued else None,
         "notes": list(outcome.notes),
         "seconds": round(outcome.seconds, 3),
     }

@@ -10,6 +10,9 @@ from orchestrator.errors import StrongroomError
 from orchestrator.shapes import seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.documents import Json
     from orchestrator.live.server import Server
 
 
@@ -21,6 +24,7 @@ class Issued:
     creation_path: str
     ttl: int
     expires: datetime
+    accessor: str = ""  # by which the wrapping token is revoked
 
     @property
     def check(self) -> str:
@@ -40,7 +44,12 @@ def issue(server: Server, mount: str, role: str, wrap: str) -> Issued:
     if server.read(path) is None:
         there = ", ".join(server.list(f"auth/{mount}/role")) or "none"
         raise StrongroomError(f"auth/{mount} has no role {role}; the roles there are: {there}")
-    wrapped = server.write(f"{path}/secret-id", {}, wrap=f"{seconds(wrap)}s")
+    return issued(server.write(f"{path}/secret-id", {}, wrap=f"{seconds(wrap)}s"))
+
+
+def issued(wrapped: Mapping[str, Json]) -> Issued:
+    """What the server's wrapping of an answer says."""
     ttl = int(wrapped["ttl"])
     made = datetime.fromisoformat(wrapped["creation_time"])
-    return Issued(wrapped["token"], wrapped["creation_path"], ttl, made + timedelta(seconds=ttl))
+    expires = made + timedelta(seconds=ttl)
+    return Issued(wrapped["token"], wrapped["creation_path"], ttl, expires, str(wrapped.get("accessor", "")))

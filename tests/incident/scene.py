@@ -34,6 +34,7 @@ class Scene:
     namespace: str
     server: Server = field(repr=False)
     shown: list[Preview] = field(default_factory=list)
+    said: dict[str, str] = field(default_factory=dict)  # what the process environment says besides
 
     @classmethod
     def on(cls, running: Stack, root: Path, document: Mapping[str, Any] | None = None) -> Scene:
@@ -46,7 +47,7 @@ class Scene:
 
     @property
     def environ(self) -> dict[str, str]:
-        return environ(self.running)
+        return {**environ(self.running), **self.said}
 
     def approle(self, *roles: str, mount: str = "approle", **settings: Any) -> None:  # noqa: ANN401 - any setting
         """A mount of AppRole with these roles, whose SecretIDs serve again and again."""

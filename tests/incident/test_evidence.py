@@ -108,7 +108,7 @@ def test_no_secret_is_in_the_evidence_nor_in_what_is_printed_nor_in_an_argv(scen
     digest = json.loads(looked.stdout)["digest"]
     done, argvs = invoke(scene, *words, "--yes", digest, given=f"{leaked}\n")
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 2, done.stdout + done.stderr  # nobody declared the connection: it cannot be asked
     written = {path.name: path.read_text() for path in scene.folder.iterdir()}
     assert {"journal.jsonl", "blast-1.json", "report.md", "report.html", "manifest.json"} <= written.keys()
     assert any("--yes" in one for one in argvs)

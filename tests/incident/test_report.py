@@ -14,7 +14,7 @@ from orchestrator.incident import evidence, report, seal
 from orchestrator.incident.journal import Journal, Tampered
 from orchestrator.incident.model import Blast
 from orchestrator.incident.story import shuttings, story
-from orchestrator.incident.tell import sentence
+from orchestrator.incident.tell import SAYS, sentence
 from tests.incident import written
 from tests.support import REPOSITORY
 
@@ -205,3 +205,11 @@ def test_of_one_that_is_broken_off_there_is_a_report_at_least(tmp_path: Path) ->
         seal.sealed(tmp_path / "INC-7", "", None, written.clock(), fails)
 
     assert "UNFINISHED" in (tmp_path / "INC-7" / report.MARKDOWN).read_text()
+
+
+def test_every_line_that_is_written_is_told_in_words_of_its_own() -> None:
+    sources = (REPOSITORY / "orchestrator").rglob("*.py")
+    sorts = {name for file in sources for name in re.findall(r'journal\.write\(\s*"([^"]+)"', file.read_text())}
+
+    assert sorts - SAYS.keys() == set()
+    assert len(sorts) > 20

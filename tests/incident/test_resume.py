@@ -28,7 +28,7 @@ from pathlib import Path
 from orchestrator.commands import incident
 from orchestrator.incident.journal import Journal
 
-root, name, environ, line, *target = json.loads(sys.stdin.read())
+root, name, environ, line, targets, more = json.loads(sys.stdin.read())
 write = Journal.write
 
 def deadly(journal, what, **data):
@@ -38,14 +38,15 @@ def deadly(journal, what, **data):
     return found
 
 Journal.write = deadly
-asked = incident.Asked("INC-7", [tuple(target)])
+asked = incident.Asked("INC-7", targets, **more)
 incident.revoke(Path(root), name, environ, asked, lambda _: None, lambda *_: None)
 """
 
 
-def killed(scene: Scene, line: int, target: tuple[str, str] = ("role", "auth/approle/payments")) -> int:
+def killed(scene: Scene, line: int, *targets: tuple[str, str], **more: bool) -> int:
     """The exit of a run that is killed when this line of the journal is on disk."""
-    given = json.dumps([str(scene.root), NAME, scene.environ, line, *target])
+    wanted = targets or [("role", "auth/approle/payments")]
+    given = json.dumps([str(scene.root), NAME, scene.environ, line, wanted, more])
     done = subprocess.run([sys.executable, "-c", KILLED], input=given.encode(), cwd=REPOSITORY, check=False, timeout=60)
     return done.returncode
 

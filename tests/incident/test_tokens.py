@@ -193,7 +193,7 @@ def test_the_tokens_of_a_group_that_only_a_login_knows_are_not_guessed_at(scene:
     )
 
 
-def test_a_password_that_an_object_keeps_is_said_to_be_turned_by_hand(scene: Scene) -> None:
+def test_a_password_that_an_object_keeps_is_turned_with_its_mount(scene: Scene) -> None:
     connection = {"plugin_name": "postgresql-database-plugin", "allowed_roles": ["*"], "username": "strongroom"}
     url = f"postgresql://{{{{username}}}}:{{{{password}}}}@{scene.running.postgres}/orders"
     given = {**connection, "connection_url": url, "password": scene.running.postgres_password}
@@ -202,11 +202,6 @@ def test_a_password_that_an_object_keeps_is_said_to_be_turned_by_hand(scene: Sce
     scene.server.write("database/config/orders", given)
     scene.server.write("database/static-roles/owner", static)
 
-    note = (
-        "passwords of secrets/database/static_roles/owner are not told apart: no list holds it, as there is only one: "
-        "`bao write -f database/rotate-role/owner` makes a new one of it"
-    )
-    assert scene.look(("mount", "database")).scope.notes == (note,)
-    with pytest.raises(StrongroomError) as wrong:
-        scene.look(("role", "database/static-roles/owner"))
-    assert str(wrong.value) == note
+    turned = ("secrets/database/static_roles/owner", "password", True)
+    for target in (("mount", "database"), ("role", "database/static-roles/owner"), ("role", "database/owner")):
+        assert [(one.title, one.what, one.ends) for one in scene.look(target).scope.turns] == [turned]

@@ -67,7 +67,7 @@ def agree(journal: Journal, **more: Any) -> None:  # noqa: ANN401 - any value of
         "targets": [{"sort": "role", "value": ROLE, "namespace": ""}],
         "closes": [ROLE],
         "notes": [f"{ROLE} gives out batch tokens too, which nothing revokes"],
-        "problems": ["the server has 1 audit devices: with one of two failing, nothing is lost"],
+        "problems": ["the server has 1 audit device: two keep the record when one fails"],
         "close": "hard",
         "rate": 0,
     }

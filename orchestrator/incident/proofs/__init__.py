@@ -1,1 +1,1 @@
-"""What is dead is tried again: one module a kind, named by its catalogue entry."""
+"""What proves an end where it counts: at the system that a credential was for."""

@@ -25,7 +25,7 @@ def connect(spec: Spec, account: Mapping[str, Json]) -> None:
     password = str(account["password"])
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            with psycopg.connect(**_parameters(spec, scratch, str(account["username"]), password)) as connection:
+            with psycopg.connect(**parameters(spec, scratch, str(account["username"]), password)) as connection:
                 connection.execute("SELECT 1")
         except psycopg.Error as error:
             failure = " ".join(str(error).replace(password, "…").split())
@@ -34,7 +34,7 @@ def connect(spec: Spec, account: Mapping[str, Json]) -> None:
     raise Failed(f"account {account['username']} cannot connect: {failure}")
 
 
-def _parameters(spec: Spec, scratch: str, user: str, password: str) -> dict[str, Json]:
+def parameters(spec: Spec, scratch: str, user: str, password: str) -> dict[str, Json]:
     """The declared address as psycopg takes it; the account goes beside it, so nothing needs escaping."""
     url = str(spec["connection_url"]).replace("{{username}}", "user").replace("{{password}}", "password")
     found: dict[str, Json] = {**conninfo_to_dict(url), "user": user, "password": password}
