@@ -423,6 +423,72 @@ def undo_close(
         as_json({"opened": opened}) if format == "json" else shown.show_opened(opened)
 
 
+@task(
+    iterable=["set", "done"],
+    help={
+        "name": "the runbook; `invoke runbooks` lists them",
+        "incident": "its name: the evidence is kept in incidents/NAME",
+        "environment": ENVIRONMENT,
+        "set": "an answer, such as role=auth/approle/payments; repeatable",
+        "done": "the number of a manual step that is done; repeatable",
+        "yes": "the digest that the look showed: cut without asking",
+        "approve": "the token of a second person: `-` for stdin, `file:PATH`, or `prompt`",
+    },
+)
+def runbook(
+    _: Context,
+    name: str,
+    set: list[str],
+    done: list[str],
+    incident: str = "",
+    environment: str = "dev",
+    yes: str = "",
+    approve: str = "",
+) -> None:
+    """Walk through what to do when something happened; run again, it goes on where it was."""
+    with answering() as answer:
+        from orchestrator.commands import runbook as commands
+        from orchestrator.incident import telling
+
+        found = commands.walked(
+            ROOT, name, os.environ, environment, incident, said=set, done=done, yes=yes, approve=approve
+        )
+        telling.show_walked(found)
+        answer(found.code)
+
+
+@task(help={"format": FORMAT})
+def runbooks(_: Context, format: str = "text") -> None:
+    """Show all runbooks, and when each was drilled last."""
+    with answering(format):
+        from orchestrator import report
+        from orchestrator.commands import runbook as commands
+        from orchestrator.incident import telling
+
+        books = commands.listed(ROOT)
+        report.as_json(telling.list_document(books)) if format == "json" else telling.show_list(books)
+
+
+@task(
+    help={
+        "name": "the runbook to drill",
+        "server": "another server: openbao-2.6.2, or the path of a bao or vault program",
+        "stamp": "write into the runbook when it was drilled (--no-stamp leaves it out)",
+        "format": FORMAT,
+    }
+)
+def drill(_: Context, name: str, server: str = "", stamp: bool = True, format: str = "text") -> None:
+    """Plant a leak on a throw-away server, walk its runbook, and count what lives."""
+    with answering(format) as answer:
+        from orchestrator import report
+        from orchestrator.commands import runbook as commands
+        from orchestrator.incident import telling
+
+        found = commands.drilled(ROOT, name, server, stamped=stamp)
+        report.as_json(telling.drilled_document(found)) if format == "json" else telling.show_drilled(found)
+        answer(0 if found.passed else 1)
+
+
 @task
 def docs(_: Context) -> None:
     """Write what is made from the catalogue: docs/reference/, and the schema that editors check the YAML with."""
@@ -472,5 +538,23 @@ approle = Collection("approle")
 approle.add_task(issue)
 incident = Collection("incident", resume, report, verify, standing, incidents, undo_close)
 namespace = Collection(
-    validate, render, rights, plan, apply, drift, revoke, up, down, status, reset, docs, check, test, approle, incident
+    validate,
+    render,
+    rights,
+    plan,
+    apply,
+    drift,
+    revoke,
+    runbook,
+    runbooks,
+    drill,
+    up,
+    down,
+    status,
+    reset,
+    docs,
+    check,
+    test,
+    approle,
+    incident,
 )

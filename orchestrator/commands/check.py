@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config.load import environments, load
 from orchestrator.context import local
 from orchestrator.errors import ConfigInvalid, Problem
+from orchestrator.incident import runbook
 from orchestrator.incident.rights import policy as rights_of_incidents
 from orchestrator.instances import instances
 from orchestrator.live import seeds
@@ -30,9 +31,9 @@ class Validated:
 
 
 def validate(root: Path, names: Sequence[str]) -> Validated:
-    """Every environment, valid; every problem of all of them at once otherwise."""
+    """Every environment and every runbook, valid; every problem of all of them at once otherwise."""
     counted: dict[str, int] = {}
-    problems: set[Problem] = set()
+    problems: set[Problem] = set(runbook.problems(root))
     warnings: set[Problem] = set()
     for name in names or environments(root):
         try:

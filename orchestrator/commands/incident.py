@@ -292,3 +292,22 @@ def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str,
                 folder, asked.sign or ground.signer, ground.server, now, lambda: list(close.reopen(ground, journal))
             )
             return done
+
+
+def reached(root: Path, name: str, environ: Mapping[str, str]) -> str:
+    """The server, who leads it, and that it answers requests which are recorded: health says 200 while those fail."""
+    with _ground(root, name, environ, 0) as (session, ground):
+        leader = ground.inside("").server.read("sys/leader") or {}
+        alone = "one node alone" if not leader.get("ha_enabled") else "NO LEADER"
+        return f"{session}: unsealed, and answers; {leader.get('leader_address') or alone} leads"
+
+
+def sealed_again(root: Path, name: str, environ: Mapping[str, str], incident: str) -> None:
+    """The report and the seal of an incident whose journal went on; a server that is gone cannot sign."""
+    folder = _there(root, incident)
+    with _journal(folder):
+        if story(folder).code is None:
+            seal.seal(folder, "", None, now)
+            return
+        with _ground(root, name, environ) as (_, ground):
+            seal.sealed(folder, ground.signer, ground.server, now, lambda: None)

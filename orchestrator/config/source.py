@@ -32,6 +32,7 @@ _INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 _NUMBER_LIKE = re.compile(r"[-+]?(0\d+|\d{19,}|0[ox][\da-fA-F]+)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?", re.ASCII)
 _SIGN = "strongroom:"
+_FENCE = "---"
 _REMARK = re.compile(r"(?:^|(?<=\s))(?P<sign>#)\s*strongroom:(?P<said>.*?)(?=\s#|$)")
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NO_KEYS: Mapping[str, Where] = MappingProxyType({})
@@ -115,6 +116,20 @@ def read(path: Path, file: str, problems: list[Problem]) -> Node | None:
     except Unreadable as error:
         problems.append(error.problem)
         return None
+
+
+def front_matter(path: Path, file: str, problems: list[Problem]) -> tuple[Node, str] | None:
+    """The YAML between the first two lines of `---`, and the text below it; None and what is wrong."""
+    try:
+        first, *rest = text(path, file).split("\n")
+        end = rest.index(_FENCE) if first == _FENCE and _FENCE in rest else None
+        if end is not None:
+            head = "\n".join(["", *rest[:end]])  # an empty line in place of the fence, so that places are the file's
+            return _Reader(file, head, problems).read(), "\n" * (end + 2) + "\n".join(rest[end + 1 :])
+        problems.append(problem(Where(file, 1, 1), "no front matter; begin with a line `---`, YAML, and a line `---`"))
+    except Unreadable as error:
+        problems.append(error.problem)
+    return None
 
 
 def first_keys(path: Path) -> Iterator[str]:

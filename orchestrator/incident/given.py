@@ -50,3 +50,8 @@ def _read(way: str, flag: str) -> str:
             why = error.strerror if isinstance(error, OSError) else "not a UTF-8 text"
         raise StrongroomError(f"{flag} {way}: {why}")
     raise StrongroomError(f"{flag}: the token itself is never an argument; {_WAYS}")
+
+
+def is_a_token(text: str) -> bool:
+    """Whether a text looks like a token itself."""
+    return bool(_A_TOKEN.match(text))

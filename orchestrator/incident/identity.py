@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import SHUT_POLICIES, SHUT_POLICY
-from orchestrator.errors import StrongroomError
+from orchestrator.errors import Refused
 from orchestrator.incident.model import Close, Gone, Rule, Scope
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from orchestrator.documents import Json
     from orchestrator.incident.ground import Ground
+
+ROOT = "root"
 
 
 def _named(ground: Ground, what: str, value: str) -> Mapping[str, Json]:
@@ -62,15 +65,34 @@ def _members(ground: Ground, found: Mapping[str, Json], seen: frozenset[str] = f
 def policy(ground: Ground, value: str) -> Scope:
     """Every token that has a policy, by itself or by its entity and groups; the policy is emptied."""
     path = f"sys/policies/acl/{value}"
-    if value == "root":
-        raise StrongroomError("policy root cannot be emptied: name the tokens that have it, with --accessor")
+    if value == ROOT:
+        return _root(ground)
     if ground.server.read(path) is None:
         known = ", ".join(ground.server.list("sys/policies/acl"))
         raise Gone(f"policy {value}: there is none; the policies are: {known}")
 
-    def has(facts: Mapping[str, Json]) -> bool:
-        return value in (facts.get("policies") or ()) or value in (facts.get("identity_policies") or ())
-
     title = f"policies/{value}"
     close = Close(title, ground.namespace, path, {"policy": SHUT_POLICY}, "what the policy allowed, for whoever has it")
-    return Scope((close,), (Rule(title, ground.namespace, has),))
+    return Scope((close,), (Rule(title, ground.namespace, partial(_has, value)),))
+
+
+def _has(policy: str, facts: Mapping[str, Json]) -> bool:
+    return policy in (facts.get("policies") or ()) or policy in (facts.get("identity_policies") or ())
+
+
+def _root(ground: Ground) -> Scope:
+    """Every root token but the caller's own: those of the root namespace, where nearly all are, and of this one.
+
+    The policy itself cannot be shut, as no document stands behind it.
+    """
+    if not ground.me.get("orphan", True):
+        raise Refused(
+            "policy root: your own token has a parent, which may be a root token, and yours would die with it; "
+            "come in by a login, or with an orphan"
+        )
+    notes = (
+        f"policy {ROOT} cannot be shut: whoever holds enough unseal or recovery keys can make a new root token",
+        "tokens that were made with a root token, and are no orphans, die with it; the server does not tell which",
+    )
+    rules = (Rule(f"policies/{ROOT}", one, partial(_has, ROOT)) for one in dict.fromkeys(("", ground.namespace)))
+    return Scope(rules=tuple(rules), notes=notes)

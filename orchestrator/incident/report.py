@@ -56,13 +56,27 @@ def report(story: Story, signer: Mapping[str, str] | None) -> Iterator[Block]:
 def head(story: Story) -> str:
     """How the incident stands, in a sentence or two."""
     if not story.runs:
-        return "UNFINISHED: nothing was agreed to, and nothing was done."
+        return _uncut(story)
     if story.code is not None:
         return _HEADS[story.code]
     line = story.lines[-1]
     return (
         f"UNFINISHED: the last line of the journal, of {moment(line.at)} UTC, says: {sentence(line)}. What came after "
         f"it is not known, and nothing below speaks of it. To finish the work: invoke incident.resume {story.incident}"
+    )
+
+
+def _uncut(story: Story) -> str:
+    """How an incident stands in which nothing was cut."""
+    step = story.last("step", "walked")
+    if step is None:
+        return "UNFINISHED: nothing was agreed to, and nothing was done."
+    name = plain(step.data["runbook"])
+    if step.what == "walked":
+        return f"The runbook {name} was walked to its end, and nothing was to be cut."
+    return (
+        f"UNFINISHED: the runbook {name} is at step {step.data['number']}, and nothing was cut. To go on: "
+        f"invoke runbook {name} --incident {story.incident}"
     )
 
 

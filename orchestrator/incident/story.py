@@ -101,9 +101,8 @@ class Story:
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         starts = [place for place, line in enumerate(self.lines) if line.what == "agreed"]
-        return tuple(
-            Run(self.lines[start:end]) for start, end in zip(starts, [*starts[1:], len(self.lines)], strict=True)
-        )
+        ends = [*starts[1:], len(self.lines)] if starts else []  # a runbook may have lines, and cut nothing
+        return tuple(Run(self.lines[start:end]) for start, end in zip(starts, ends, strict=True))
 
     @property
     def code(self) -> int | None:

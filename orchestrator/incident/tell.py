@@ -177,6 +177,18 @@ def _logged(data: Spec) -> str:
     )
 
 
+def _step(data: Spec) -> str:
+    title, words, number = plain(data["title"]), plain(data["words"]), data["number"]
+    if data["state"] == "begins":
+        return f"step {number} begins: {title}"
+    return f"step {number}, {title}: {plain(data['state'])}, {words}, by {plain(data['who'])}"
+
+
+def _walked(data: Spec) -> str:
+    skipped = f", {len(data['skipped'])} of them skipped" if data["skipped"] else ""
+    return f"runbook {plain(data['runbook'])}: all {data['done']} steps are behind us{skipped}"
+
+
 def _turn(data: Spec) -> str:
     """What is turned: `turn.Turn.key`, its namespace first."""
     namespace, title, what = data["key"]
@@ -193,6 +205,10 @@ def _called(data: Spec) -> str:
 
 
 SAYS: Mapping[str, Callable[[Spec], str]] = {
+    "runbook": lambda data: f"{plain(data['who'])} began runbook {plain(data['runbook'])}: {plain(data['title'])}",
+    "answer": lambda data: f"{plain(data['who'])} answered {plain(data['name'])}: {plain(data['answer'])}",
+    "step": _step,
+    "walked": _walked,
     "agreed": _agreed,
     "closing": _closing,
     "closed": lambda data: f"{plain(data['title'])}{_inside(data)} is shut, and was seen to be",
