@@ -271,8 +271,15 @@ class Gives:
     look: Write = Write("")  # the request whose answer tells whether one lives
     gone: tuple[str, ...] = ()  # words by which that request is refused where there is none
     flag: str = ""  # what that answer holds, not empty and not false, of one that is dead
+    fits: str = (
+        ""  # where the list holds others' too, what tells by that answer which may be its own: `module:function`
+    )
+    then: Write | None = None  # the request that puts the ends into effect, sent once after the last of them
     proof: str = ""  # what tries a dead one again, besides looking: `module:function`
     stays: str = ""  # why none can be ended, as half a sentence
+    unkept: Mapping[str, Json] = field(default_factory=dict)  # settings with which the server keeps nothing of one
+    lasts: tuple[str, ...] = ()  # the settings that say how long such a one lives
+    instead: str = ""  # how such a one is ended
     untold: str = ""  # why the server does not tell which they are, and what to do, as half a sentence
     where: Callable[[Spec], bool] = field(default=lambda _: True)  # of which live objects all this is so
     telling: tuple[str, str, str] = ("", "", "")  # at which path which setting must hold which word for it to be told
@@ -322,6 +329,7 @@ class Object:
     seed: bool = False  # secrets that must exist: written where there is none, by the tool and not by Terraform
     gives: tuple[Gives, ...] = ()  # what it gives out that an incident ends
     shut: Mapping[str, Json] = field(default_factory=dict)  # the settings with which it gives out nothing more
+    shut_only: Mapping[str, Spec] = field(default_factory=dict)  # of these, those that go beside other settings alone
     renew: Renew | None = None  # how what leaked of it is replaced
     witness: str = ""  # what asks the system behind the server which accounts live: `module:function`
     merges: bool = False  # a write changes what it carries, and leaves alone what it does not
@@ -341,6 +349,15 @@ class Object:
 
 
 @dataclass(frozen=True)
+class Leak:
+    """Who finds what hangs on a thing of a kind that a flag of `revoke` names; both are `module:function`."""
+
+    scope: str
+    pin: str = ""  # makes of what was said what means the same when it is said again later
+    needs: tuple[Write, ...] = ()  # the requests that it takes, but for those that would read what is secret
+
+
+@dataclass(frozen=True)
 class Kind:
     """One type of auth method, secrets engine or system object; everything else is generic over it."""
 
@@ -357,6 +374,7 @@ class Kind:
     absent: Mapping[str, str] = field(default_factory=dict)
     root: bool = False  # the server has one of it, in the root namespace
     canary: str = ""  # what proves after an apply that its objects work: `module:function`
+    leaks: Mapping[str, Leak] = field(default_factory=dict)  # what of it may leak that is no object, by flag
     account: str = ""  # what tells whose an account in a system behind a mount is, by its name: `module:function`
     shut: Write | None = None  # what shuts a whole mount at once
 

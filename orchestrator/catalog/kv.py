@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.catalog.shared import SECRETS_MOUNT
-from orchestrator.model import Field, Kind, Object, Part, Resource, Write
+from orchestrator.model import Field, Kind, Leak, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, NUMBER, SECONDS
 
 _NO_CHECK = "version 1 cannot refuse to write over what is there; write `type: kv-v2`"
@@ -18,6 +18,13 @@ KV_V2 = Kind(
     options={"version": "2"},
     summary="Secrets at a path, with versions.",
     mount=SECRETS_MOUNT,
+    leaks={
+        "kv": Leak(
+            "orchestrator.incident.kinds.kv:scope",
+            "orchestrator.incident.kinds.kv:pin",
+            (Write("{mount}/metadata/*", method="GET"), Write("{mount}/destroy/*")),
+        )
+    },
     objects=(
         Object(
             key="settings",

@@ -6,7 +6,7 @@ from orchestrator.catalog.pki_authority import DEFAULT_ISSUER, INTERMEDIATE, ISS
 from orchestrator.catalog.pki_roles import ROLES
 from orchestrator.catalog.pki_settings import ACME, ACME_HEADERS, AUTO_TIDY, CLUSTER, CRL, URLS
 from orchestrator.catalog.shared import SECRETS_MOUNT
-from orchestrator.model import Kind
+from orchestrator.model import Kind, Leak, Write
 
 PKI = Kind(
     name="pki",
@@ -14,6 +14,16 @@ PKI = Kind(
     canary="orchestrator.live.canaries.pki:trials",
     summary="Short-lived certificates, issued by role.",
     mount=SECRETS_MOUNT,
+    leaks={
+        "certificate": Leak(
+            "orchestrator.incident.kinds.pki:scope",
+            needs=(
+                Write("{mount}/issuers", method="LIST"),
+                *(Write(f"{{mount}}/{path}", method="GET") for path in ("issuer/{id}", "cert/{id}", "config/crl")),
+                Write("{mount}/issuer/{id}/revoke"),
+            ),
+        )
+    },
     one_of=(("root", "intermediate"),),
     objects=(ROOT, INTERMEDIATE, ISSUERS, DEFAULT_ISSUER, URLS, CRL, CLUSTER, ACME, AUTO_TIDY, ROLES),
     example={

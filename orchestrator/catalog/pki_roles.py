@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog.pki_authority import STRONG_KEY
-from orchestrator.model import Field, Limit, Object, Part, Resource, Write
+from orchestrator.model import Field, Gives, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import DURATION, FLAG, LIST, NUMBER, SECONDS_TEXT, TEXT, Shape, choice, seconds
 
 if TYPE_CHECKING:
@@ -146,9 +146,26 @@ _RESOURCE = Resource(
     writes=(Write(_ROLE),),
 )
 
+REVOCATION = Gives(
+    "certificate",
+    list="{mount}/certs/",
+    id="{mount}:{key}",
+    end=Write("{mount}/revoke", data={"serial_number": "{key}"}),
+    look=Write("{mount}/cert/{key}", method="GET"),
+    flag="data.revocation_time",
+    fits="orchestrator.incident.kinds.pki_roles:issued",
+    then=Write("{mount}/crl/rotate", method="GET"),
+    proof="orchestrator.incident.proofs.pki:listed",
+    unkept={"no_store": True},
+    lasts=("max_ttl", "ttl"),
+    instead="name those that you have by --certificate file:PATH",
+)
+
 ROLES = Object(
     key="roles",
     list="{mount}/roles",
+    gives=(REVOCATION,),
+    shut={"issuer_ref": "strongroom-shut", "not_after": "1970-01-01T00:00:00Z", "ttl": 0},
     one_of=(("policy_identifiers", "policy_identifier"),),
     parts=(Part(_RESOURCE),),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog.shared import SECRETS_MOUNT
-from orchestrator.model import Field, Kind, Limit, Object, Part, Resource, Write
+from orchestrator.catalog.shared import NOWHERE, SECRETS_MOUNT, leases
+from orchestrator.model import Field, Gives, Kind, Leak, Limit, Object, Part, Resource, Write
 from orchestrator.shapes import FLAG, LIST, MAP, NUMBER, SECONDS_TEXT, TEXT, Shape, choice, seconds
 
 if TYPE_CHECKING:
@@ -15,6 +15,20 @@ _ROLE = "{backend}/roles/{name}"
 _CA = "{backend}/config/ca"
 _LONGEST = "8h"
 _OF_CA = {"key_type": "ca"}
+
+_CERTIFICATE = Gives(
+    "SSH certificate",
+    unkept=_OF_CA,
+    lasts=("max_ttl", "ttl"),
+    instead="name those that you know by --ssh-key, to have them in a KRL",
+)
+_NO_HOST = {  # it must sign something, so what is left is hosts, and none of them
+    "allow_user_certificates": False,
+    "allow_host_certificates": True,
+    "allow_bare_domains": False,
+    "allow_subdomains": False,
+    "allow_empty_principals": False,
+}
 
 _SHORT = Limit(
     "ssh-long-lived",
@@ -77,6 +91,15 @@ SSH = Kind(
     canary="orchestrator.live.canaries.ssh:trials",
     summary="Certificates signed for people and hosts, and one-time passwords.",
     mount=SECRETS_MOUNT,
+    leaks={
+        "ssh-key": Leak(
+            "orchestrator.incident.kinds.ssh:scope",
+            needs=(
+                Write("{mount}/issuers", method="LIST"),
+                *(Write(f"{{mount}}/{path}", method="GET") for path in ("issuer/{id}", "config/ca")),
+            ),
+        )
+    },
     objects=(
         Object(
             key="ca",
@@ -124,6 +147,9 @@ SSH = Kind(
         Object(
             key="roles",
             list="{mount}/roles",
+            gives=(_CERTIFICATE, leases("{mount}/creds/{name}", "one-time password")),
+            shut={**_NO_HOST, "cidr_list": NOWHERE[0]},
+            shut_only={**dict.fromkeys(_NO_HOST, _OF_CA), "cidr_list": {"key_type": "otp"}},
             required=("key_type",),
             parts=(
                 Part(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import SECRETS_MOUNT
-from orchestrator.model import Field, Kind, Limit, Object, Part, Renew, Resource, Write
+from orchestrator.model import Field, Kind, Leak, Limit, Object, Part, Renew, Resource, Write
 from orchestrator.shapes import FLAG, NUMBER, SECONDS, TEXT, Shape, choice, seconds
 
 if TYPE_CHECKING:
@@ -104,6 +104,18 @@ TRANSIT = Kind(
     canary="orchestrator.live.canaries.transit:trials",
     summary="Encryption keys that never leave the server.",
     mount=SECRETS_MOUNT,
+    leaks={
+        "transit-key": Leak(
+            "orchestrator.incident.kinds.transit:scope",
+            "orchestrator.incident.kinds.transit:pin",
+            (
+                Write("{mount}/keys", method="LIST"),
+                Write("{mount}/keys/{name}", method="GET"),
+                *(Write(f"{{mount}}/keys/{{name}}/{path}") for path in ("rotate", "config")),
+                *(Write(f"{{mount}}/{path}/{{name}}") for path in ("encrypt", "sign", "hmac", "verify")),
+            ),
+        )
+    },
     objects=(
         Object(key="cache", single=True, required=("size",), parts=(Part(_CACHE),)),
         Object(

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import approval, close, evidence, leaked, places, run, seal, sign, traces
+from orchestrator.incident import approval, close, evidence, hosts, leaked, leaks, places, run, seal, sign, traces
 from orchestrator.incident.ground import Ground, unknown
 from orchestrator.incident.hooks import Hooks
-from orchestrator.incident.journal import FILE, Journal, now
+from orchestrator.incident.journal import FILE, Journal, now, read
 from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
 from orchestrator.incident.reissue import begun
@@ -50,6 +50,7 @@ class Asked:
     logs: Sequence[Path] = ()  # audit logs; none: those that the server writes, where they can be read from here
     between: str = ""
     namespace: str | None = None
+    krl: str = ""  # the KRL that hosts have so far
     close: str = "hard"  # or "soft", or "none"
     dry_run: bool = False
     reissue: bool = False  # replace what was cut, once it is proven dead
@@ -96,10 +97,11 @@ def revoke(
     folder = evidence.folder(root, asked.incident)
     if asked.close not in WAYS:
         raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
+    known_keys = hosts.existing(asked.krl) if asked.krl else b""
     with _ground(root, name, environ, asked.rate, asked.logs, asked.between) as (session, ground):
         if asked.sign:
             sign.signer(asked.sign, ground.server)  # a key that is not there is told before anything is done
-        named = _targets(ground, asked)
+        named = _targets(ground, asked, _before(folder))
         found = _preview(
             session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes, reissue=asked.reissue
         )
@@ -116,6 +118,8 @@ def revoke(
                     "that; give a new leak a name of its own"
                 )
             journal.write("agreed", **_agreed(session, name, found, asked), approved_by=approver)
+            if known_keys:
+                hosts.bring(journal, known_keys)
             hooks = _hooks(ground, root, environ, asked.incident) if asked.reissue else None
             return _sealed(
                 ground,
@@ -237,13 +241,20 @@ def _check(found: Preview, asked: Asked) -> None:
         asked.agree(found)
 
 
-def _targets(ground: Ground, asked: Asked) -> leaked.Named:
+def _before(folder: Path) -> list[Target]:
+    """What was said to have leaked in this incident so far."""
+    lines = read(folder / FILE) if (folder / FILE).exists() else ()
+    return [Target(**one) for line in lines if line.what == "agreed" for one in line.data["targets"]]
+
+
+def _targets(ground: Ground, asked: Asked, before: Sequence[Target]) -> leaked.Named:
     """What leaked, each with its namespace; leaked tokens become their accessors, by which they are held."""
     below = asked.namespace == places.ALL
     namespace = ground.namespace if below or asked.namespace is None else asked.namespace
     inside = ground.inside(namespace)
     grounds = list(places.within(inside)) if below and (asked.tokens or asked.findings) else [inside]
     said = leaked.Named(tuple(Target(sort, value, namespace, below) for sort, value in asked.targets))
+    said = replace(said, targets=tuple(leaks.pinned(ground, one, before) for one in said.targets))
     found = said + leaked.tokens(grounds, asked.tokens) + leaked.findings(grounds, asked.findings)
     if not found.targets:
         names = "nothing is named as leaked: say --role, --accessor, --token or another of --help"

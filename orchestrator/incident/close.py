@@ -21,18 +21,23 @@ def shut(ground: Ground, journal: Journal, closes: Sequence[Close]) -> Iterator[
     for close in closes:
         server = ground.inside(close.namespace).server
         before = server.read(close.path)
-        if (close.namespace, close.path) not in recorded:
+        if close.place not in recorded:
             journal.write(
-                "closing", title=close.title, namespace=close.namespace, path=close.path, before=_kept(before, close)
+                "closing", title=close.title, **_place(close), before=_kept(before, close), lasts=close.lasting
             )
         if not _is_shut(close, before):
-            server.write(close.path, _body(close, before))
+            server.write(close.to or close.path, {} if close.lasting else _body(close, before))
         if not _is_shut(close, server.read(close.path)):
             raise StrongroomError(
                 f"{close.title} does not stay shut: {close.path} holds other settings than were written"
             )
-        journal.write("closed", title=close.title, namespace=close.namespace, path=close.path)
+        journal.write("closed", title=close.title, **_place(close))
         yield close
+
+
+def _place(close: Close) -> dict[str, str]:
+    namespace, path = close.place
+    return {"namespace": namespace, "path": path, "read": close.path}
 
 
 def _kept(before: Mapping[str, Json] | None, close: Close) -> dict[str, Json] | None:
@@ -40,7 +45,7 @@ def _kept(before: Mapping[str, Json] | None, close: Close) -> dict[str, Json] | 
     if before is None:
         return None
     nothing = {name: type(value)() for name, value in close.change.items()}
-    names = before.keys() - close.fixed if close.whole else close.change.keys()
+    names = before.keys() - close.fixed if close.whole else {*close.change, *close.keeps}
     said = {name: before[name] for name in names if before.get(name) is not None}
     return _sent(close, {**nothing, **said})
 
@@ -56,6 +61,8 @@ def _sent(close: Close, values: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _is_shut(close: Close, live: Mapping[str, Json] | None) -> bool:
+    if live is not None and close.least:
+        return all(int(live.get(name) or 0) >= value for name, value in close.change.items())
     return live is not None and all(_same(live.get(name), value) for name, value in close.change.items())
 
 
@@ -82,6 +89,8 @@ def reopen(ground: Ground, journal: Journal, fits: Callable[[tuple[str, str]], b
     """Undo each shutting that is not undone yet and that fits by its namespace and path, the last one first."""
     every = [one for one in standing(journal).items() if fits(one[0])]
     for (namespace, path), recorded in reversed(every):
+        if recorded["lasts"]:
+            continue
         _open(ground, recorded)
         journal.write("reopened", title=recorded["title"], namespace=namespace, path=path)
         yield str(recorded["title"])
@@ -91,7 +100,7 @@ def _open(ground: Ground, recorded: Spec) -> None:
     server = ground.inside(recorded["namespace"]).server
     if recorded["before"] is None:
         server.delete(recorded["path"])
-    elif server.read(recorded["path"]) is None:
+    elif server.read(recorded["read"]) is None:
         raise StrongroomError(f"{recorded['title']} is gone since it was shut: declare it anew, and apply")
     else:
         server.write(recorded["path"], recorded["before"])

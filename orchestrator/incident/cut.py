@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import StrongroomError
 from orchestrator.incident import evidence
+from orchestrator.incident.ground import function
 from orchestrator.incident.hanging import Overdue, Places
 from orchestrator.incident.look import blast, looked, words
 from orchestrator.incident.traces import with_orphans
@@ -46,6 +48,7 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
     overdue = Overdue(ground, first.credentials)
     for number in range(1, ROUNDS + 1):
         reasons = dict(_ended(ground, journal, _in_order(found.credentials), tell))
+        _settled(ground, journal, (*evidence.known(journal), *found.credentials))
         again = with_orphans(ground, blast(ground, scope), first.credentials)
         fresh = [one for one in again.credentials if one.key not in known]
         overdue.add(fresh)
@@ -58,7 +61,7 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
             break
         if all(one.id in reasons for one in alive):
             time.sleep(_PAUSE)  # nothing new, and what failed may only need a moment
-    left = {f"{one.what} {one.id}": _why(one, reasons) for one in found.credentials}
+    left = {f"{one.what} {one.id}": _why(one, reasons) for one in found.credentials if not one.file}
     return Cut(len(known) - len(left), number, left, late, overdue.after)
 
 
@@ -72,6 +75,18 @@ def _keep(ground: Ground, journal: Journal, found: Blast, known: set[tuple[str, 
 
 def _why(one: Credential, reasons: Mapping[str, str]) -> str:
     return reasons.get(one.id) or one.stays or "it lives on, though revoked"
+
+
+def _settled(ground: Ground, journal: Journal, credentials: Sequence[Credential]) -> None:
+    """Put the ends into effect: each file written, each request sent that several have in common."""
+    every = {one.key: one for one in credentials}.values()
+    for name in dict.fromkeys(one.file for one in every if one.file):
+        function(name)(journal, [one for one in every if one.file == name])
+    for ask in {(one.then.path, one.then.namespace): one.then for one in every if one.then}.values():
+        journal.write("settling", path=ask.path, namespace=ask.namespace)
+        (((_, reply)),) = send(ground.line, [ask])
+        if reply.status >= _ENDED:
+            raise StrongroomError(f"{ask.path}: {words(reply)}: what was revoked is not in effect yet")
 
 
 def _in_order(credentials: Sequence[Credential]) -> list[Credential]:

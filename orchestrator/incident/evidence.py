@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
+from orchestrator.incident.ground import function
 from orchestrator.incident.journal import Journal, Tampered
 from orchestrator.incident.model import Credential
 from orchestrator.local import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.documents import Json
+    from orchestrator.incident.ground import Ground
     from orchestrator.incident.journal import Line
     from orchestrator.incident.model import Blast
 
@@ -56,12 +59,21 @@ def store(journal: Journal, name: str, document: Json) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def plant(ground: Ground, journal: Journal, singles: Sequence[Credential]) -> None:
+    """Have made, once, what a proof tries later and what cannot be made once its source is shut."""
+    planted = {tuple(line.data["key"]) for line in journal.of("planted")}
+    for one in singles:
+        if one.plant and one.key not in planted:
+            journal.write("planted", key=list(one.key), facts=function(one.plant)(ground, one))
+
+
 def known(journal: Journal) -> list[Credential]:
     """Every credential that was ever found in this incident, once."""
     found: dict[tuple[str, str, str], Credential] = {}
     for line in journal.of("found"):
         found |= {one.key: one for one in map(Credential.of, stored(journal.path.parent, line))}
-    return list(found.values())
+    planted = {tuple(line.data["key"]): line.data["facts"] for line in journal.of("planted")}
+    return [replace(one, facts={**one.facts, **planted.get(one.key, {})}) for one in found.values()]
 
 
 def stored(folder: Path, line: Line) -> Json:

@@ -23,14 +23,14 @@ _ORPHANS = (("auth/token/create-orphan", ("create", "update")), ("auth/token/cre
 def given(ground: Ground, one: Origin, *, covered: bool = False) -> Scope:
     """What hangs on an object; `covered` says that all the tokens of its mount are cut with it."""
     live = one.live(ground.server)
-    close = one.close(ground.namespace)
+    close = one.close(ground.namespace, live)
     scope = Scope(
         closes=(*([close] if close else []), *one.soft(ground.namespace)),
         rules=tuple(one.rules(ground.namespace, live)),
         listers=tuple(one.listers(ground, live)),
         accounts=tuple(one.accounts(ground.namespace)),
         turns=tuple(one.turns(ground)),
-        notes=() if covered else tuple(one.untold(ground.server, live)),
+        notes=(*(() if covered else one.untold(ground.server, live)), *_unclear(one, live)),
     )
     if one.object.open and not (covered and one.kind.shut):
         scope += Scope(notes=(f"{one.title}: {one.object.open}",))
@@ -42,6 +42,23 @@ def given(ground: Ground, one: Origin, *, covered: bool = False) -> Scope:
     if batch:
         scope += Scope(notes=(_batch(one, live, refused=any(_ENTITIES in close.path for close in scope.closes)),))
     return scope + Scope(notes=tuple(_orphans(ground, one, live)))
+
+
+def _unclear(one: Origin, live: Spec) -> Iterator[str]:
+    """What it gave out of which the server keeps nothing, or does not tell whose it is."""
+    for gives in one.given(live):
+        if gives.unkept and gives.unkept.items() <= live.items():
+            longest = next((live[name] for name in gives.lasts if live.get(name)), None)
+            until = f"for up to {duration(longest)}" if longest else "for as long as the mount lets them"
+            yield (
+                f"{one.title}: the server keeps nothing of the {gives.what}s that it gave out; those that are out live "
+                f"on {until}, unproven: {gives.instead}"
+            )
+        if gives.fits:
+            yield (
+                f"the server does not tell which {gives.what}s came by {one.title}: all that it could have given out, "
+                "by its settings as they are now, are cut, those of others among them"
+            )
 
 
 def _gives_batch(ground: Ground, one: Origin, live: Spec) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import FAMILIES
@@ -46,6 +47,7 @@ class Ground:
     secret: Callable[[str], str] = field(default=unknown, repr=False)  # what a reference of the YAML leads to
     logs: tuple[Path, ...] = ()  # audit logs at hand
     between: Between | None = None  # the time in which to look for what leaked
+    told: Callable[[Credential], bool | None] = lambda _: None  # whether a source gave it out; None: nobody recorded it
 
     @property
     def namespace(self) -> str:
@@ -116,7 +118,17 @@ def made(ground: Ground, gives: Gives, source: str, filled: Callable[..., str], 
     known = partial(filled, id=identity, key=key)
     end = ground.ask(gives.end, known) if gives.end else None
     look = Look(ground.ask(gives.look, known), gives.gone, gives.flag)
-    return Credential(gives.what, identity, ground.namespace, source, end, look, proof=gives.proof, stays=gives.stays)
+    then = ground.ask(gives.then, known) if gives.then else None
+    return Credential(
+        gives.what, identity, ground.namespace, source, end, look, proof=gives.proof, stays=gives.stays, then=then
+    )
+
+
+def function(named: str) -> Callable[..., Json]:
+    """What the catalogue names by `module:function`."""
+    module, _, name = named.partition(":")
+    found: Callable[..., Json] = getattr(import_module(module), name)
+    return found
 
 
 def kind_of(ground: Ground, family: str, mount: str) -> Kind | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.documents import get
@@ -12,11 +13,11 @@ from orchestrator.incident.model import Blast, Credential
 from orchestrator.live.bulk import Ask, Reply, send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from orchestrator.documents import Json
+    from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
-    from orchestrator.incident.model import Look, Rule, Scope
+    from orchestrator.incident.model import Lister, Look, Rule, Scope
 
 ACCESSORS = "auth/token/accessors"
 _MADE = "auth/token/create"
@@ -31,19 +32,39 @@ class Unclear(StrongroomError):  # noqa: N818 - the name is the sentence: the an
 def blast(ground: Ground, scope: Scope) -> Blast:
     """What of the scope lives now."""
     tokens, started = _Tokens(ground), time.monotonic()
+    lists = [(one, ground.inside(one.namespace).server.list(one.path.rstrip("/"))) for one in scope.listers]
     found = {
-        one.key: one for one in (*living(ground, scope.singles), *_listed(ground, scope), *tokens.cut(scope.rules))
+        one.key: one for one in (*living(ground, scope.singles), *_listed(ground, lists), *tokens.cut(scope.rules))
     }
-    requests = tokens.requests + len(scope.singles) + len(scope.listers)
+    requests = tokens.requests + len(scope.singles) + sum(1 + len(names) * bool(one.fits) for one, names in lists)
     took = time.monotonic() - started
     spared, orphans = tuple(tokens.spared), tuple(tokens.orphans)
     return Blast(tuple(found.values()), tokens.seen, requests, took, orphans=orphans, spared=spared)
 
 
-def _listed(ground: Ground, scope: Scope) -> Iterator[Credential]:
-    for lister in scope.listers:
-        names = ground.inside(lister.namespace).server.list(lister.path.rstrip("/"))
-        yield from (lister.made(name) for name in names)
+def _listed(ground: Ground, lists: Iterable[tuple[Lister, Sequence[str]]]) -> Iterator[Credential]:
+    """What stands in the lists; where a list holds others' too, what of it is the scope's."""
+    for lister, names in lists:
+        found = (lister.made(name) for name in names)
+        yield from found if lister.fits is None else _fitting(ground, lister.fits, found)
+
+
+def _fitting(
+    ground: Ground, fits: Callable[[Spec], tuple[bool, Spec]], listed: Iterable[Credential]
+) -> Iterator[Credential]:
+    """Those of a list of many sources' that live and that this source gave out, or may have."""
+    for one, reply in _asked(ground, listed):
+        if _is_no_more(reply) or not is_alive(one.look, reply):
+            continue
+        may, facts = fits(reply.content["data"])
+        told = ground.told(one)
+        if told or (may and told is None):
+            yield replace(one, facts=facts)
+
+
+def _is_no_more(reply: Reply) -> bool:
+    """Whether it went since it was listed."""
+    return reply.status == _ABSENT
 
 
 class _Tokens:
@@ -108,7 +129,11 @@ def _says(reply: Reply, gone: Iterable[str]) -> bool:
 def is_alive(look: Look, reply: Reply) -> bool:
     """Whether a credential lives, by the answer to its look."""
     if reply.status == _OK:
-        return not (look.flag and get(dict(reply.content), look.flag))
+        content = dict(reply.content)
+        is_past = look.past and int(get(content, look.past) or 0) > look.version
+        return not (is_past or (look.flag and get(content, look.flag)))
+    if _says(reply, look.lives):
+        return True
     if _says(reply, look.gone) or (reply.status == _ABSENT and not look.flag and not reply.content.get("errors")):
         return False
     raise Unclear(f"{look.ask.path}: {words(reply)}")
@@ -116,11 +141,22 @@ def is_alive(look: Look, reply: Reply) -> bool:
 
 def living(ground: Ground, credentials: Iterable[Credential]) -> Iterator[Credential]:
     """Those that live, asked one by one."""
-    return (one for one, alive in looked(ground, credentials) if alive is True)
+    every = list(credentials)
+    yield from (one for one in every if one.file)  # nothing on the server tells of it
+    yield from (one for one, alive in looked(ground, [one for one in every if not one.file]) if alive is True)
 
 
 def looked(ground: Ground, credentials: Iterable[Credential]) -> Iterator[tuple[Credential, bool | str]]:
     """Each with whether it lives, or the reason why that cannot be told."""
+    for one, reply in _asked(ground, credentials):
+        try:
+            yield one, is_alive(one.look, reply)
+        except Unclear as error:
+            yield one, str(error)
+
+
+def _asked(ground: Ground, credentials: Iterable[Credential]) -> Iterator[tuple[Credential, Reply]]:
+    """Each with the answer to its look."""
     waiting: dict[int, Credential] = {}
 
     def asks() -> Iterator[Ask]:
@@ -129,8 +165,4 @@ def looked(ground: Ground, credentials: Iterable[Credential]) -> Iterator[tuple[
             yield one.look.ask
 
     for ask, reply in send(ground.line, asks()):
-        one = waiting.pop(id(ask))
-        try:
-            yield one, is_alive(one.look, reply)
-        except Unclear as error:
-            yield one, str(error)
+        yield waiting.pop(id(ask)), reply

@@ -40,6 +40,12 @@ class Look:
     ask: Ask
     gone: tuple[str, ...] = ()
     flag: str = ""
+    lives: tuple[str, ...] = ()  # words by which the request is refused though it lives
+    past: str = ""  # what the answer holds, a number greater than `version`, of one that is dead
+    version: int = 0
+
+
+UNSEEN = Look(Ask("", ""))  # nothing on the server tells of it
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,9 @@ class Credential:
     facts: Mapping[str, Json] = field(default_factory=dict)  # what the server tells of it
     proof: str = ""
     stays: str = ""  # why nothing ends it, as half a sentence
+    then: Ask | None = None  # puts the end into effect, once for all that have the same
+    file: str = ""  # `module:function`: what writes the file that ends it where no request does
+    plant: str = ""  # `module:function`: what makes, before anything is shut, the facts that the proof needs
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -67,9 +76,10 @@ class Credential:
     @classmethod
     def of(cls, document: Spec) -> Credential:
         """The one that a journal holds."""
-        end, look = document["end"], document["look"]
-        looked = Look(Ask(*look["ask"]), tuple(look["gone"]), look["flag"])
-        return cls(**{**document, "end": Ask(*end) if end else None, "look": looked})
+        asks = {name: Ask(*document[name]) if document[name] else None for name in ("end", "then")}
+        look = document["look"]
+        words = {name: tuple(look[name]) for name in ("gone", "lives")}
+        return cls(**{**document, **asks, "look": Look(**{**look, **words, "ask": Ask(*look["ask"])})})
 
 
 @dataclass(frozen=True)
@@ -83,11 +93,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class Lister:
-    """A list of credentials that all are cut, and what to make of each of its keys."""
+    """A list of credentials that are cut, and what to make of each of its keys.
+
+    Where it holds others' too, each is looked at: `fits` tells by the answer whether it may be cut, and its facts.
+    """
 
     path: str
     namespace: str
     made: Callable[[str], Credential]
+    fits: Callable[[Spec], tuple[bool, Spec]] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +121,16 @@ class Close:
     soft: bool = False  # holds back instead of shutting
     sent: Mapping[str, Callable[[Json], Json]] = field(default_factory=dict)  # how a request takes what answers hold
     opens: bool = False  # once all is cut it may be opened again: nothing that a thief still has fits it
+    to: str = ""  # where it is written, when that is not where it is read
+    least: bool = False  # a greater number is as good
+    needed: bool = False  # the cut needs it, whichever way of shutting is asked for
+    lasting: bool = False  # the request alone brings it about, and nothing undoes it
+    keeps: tuple[str, ...] = ()  # settings that an undo puts back besides
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What makes it the same one when it is said again."""
+        return self.namespace, self.to or self.path
 
 
 @dataclass(frozen=True)
@@ -155,10 +179,10 @@ class Scope:
 
     def __add__(self, other: Scope) -> Scope:
         return Scope(
-            closes=tuple({(one.namespace, one.path): one for one in (*self.closes, *other.closes)}.values()),
+            closes=tuple({one.place: one for one in (*self.closes, *other.closes)}.values()),
             rules=(*self.rules, *other.rules),
             listers=(*self.listers, *other.listers),
-            singles=(*self.singles, *other.singles),
+            singles=tuple({one.key: one for one in (*self.singles, *other.singles)}.values()),
             accounts=tuple(dict.fromkeys((*self.accounts, *other.accounts))),
             turns=tuple({one.key: one for one in (*self.turns, *other.turns)}.values()),
             notes=(*self.notes, *(note for note in other.notes if note not in self.notes)),

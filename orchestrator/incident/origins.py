@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
 from orchestrator.documents import get
-from orchestrator.incident.ground import kind_of, made
+from orchestrator.incident.ground import function, kind_of, made
 from orchestrator.incident.model import Accounts, Close, Credential, Gone, Lister, Rule, Scope, Turn
 from orchestrator.live.bulk import send
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
     from orchestrator.live.server import Server
-    from orchestrator.model import Gives, Kind, Object, Write
+    from orchestrator.model import Field, Gives, Kind, Object, Write
     from orchestrator.shapes import Shape
 
 _MOUNTED = ("auth", "secrets")
@@ -64,19 +65,22 @@ class Origin:
         answers = [server.read(path.format(**names)) for path in resource.read_paths]
         return {name: value for answer in answers for name, value in (answer or {}).items()}
 
-    def close(self, namespace: str) -> Close | None:
-        if not self.object.shut:
+    def close(self, namespace: str, live: Spec) -> Close | None:
+        only = self.object.shut_only
+        change = {name: value for name, value in self.object.shut.items() if only.get(name, {}).items() <= live.items()}
+        if not change:
             return None
         attributes = self.object.parts[0].resource.attributes()
+        apis = Counter(one.api for one in attributes)  # what two settings share is neither's alone
         return Close(
             self.title,
             namespace,
             self.path,
-            self.object.shut,
+            change,
             f"no new {self.what}",
             whole=not self.object.merges,
-            fixed=frozenset(one.api for one in attributes if one.field.replace or one.field.output),
-            sent={one.api: partial(_sent, one.shape) for one in attributes},
+            fixed=frozenset(one.api for one in attributes if _is_fixed(one.field)),
+            sent={one.api: partial(_sent, one.shape) for one in attributes if apis[one.api] == 1},
             opens=self._opens,
         )
 
@@ -133,7 +137,12 @@ class Origin:
 
     def listers(self, ground: Ground, live: Spec) -> list[Lister]:
         return [
-            Lister(self.filled(one.list), ground.namespace, partial(made, ground, one, self.title, self.filled))
+            Lister(
+                self.filled(one.list),
+                ground.namespace,
+                partial(made, ground, one, self.title, self.filled),
+                partial(function(one.fits), live) if one.fits else None,
+            )
             for one in self.given(live)
             if one.list
         ]
@@ -177,6 +186,11 @@ class Origin:
                     f"{one.what}s of {self.title} are not told apart: {path} leaves {word} out of {setting}; name all "
                     f"of --mount auth/{self.mount}"
                 )
+
+
+def _is_fixed(field: Field) -> bool:
+    """Whether no write may carry it: it is the server's own, or was said once and need not be said again."""
+    return field.output or (field.replace and not field.required)
 
 
 def _fits(found: Json, template: str, wanted: str, folded: bool) -> bool:  # noqa: FBT001 - called here alone

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
     from orchestrator.documents import Json
     from orchestrator.incident.ground import Ground
-    from orchestrator.incident.model import Scope
+    from orchestrator.incident.model import Credential, Scope
 
 _SHORT = 900
 _ENOUGH = {"root", "sudo"}
 _TWO = 2
+_SHUTTING = ("read", "update")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def _rights(ground: Ground, scope: Scope) -> Iterator[Problem]:
     several = (scope.rules, scope.closes, scope.listers, scope.singles, ends)
     for namespace in {one.namespace for some in several for one in some}:
         needed = dict(_needed(namespace, scope))
+        if not needed:
+            continue
         held = ground.inside(namespace).server.write("sys/capabilities-self", {"paths": list(needed)})
         for path, wanted in needed.items():
             has = set(held.get(path) or ())
@@ -66,16 +69,24 @@ def _needed(namespace: str, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]
         yield "auth/token/revoke-accessor", ("update",)
     for close in scope.closes:
         if close.namespace == namespace:
-            yield close.path, ("read", "update")
+            yield from [(close.path, ("read",)), (close.to, ("update",))] if close.to else [(close.path, _SHUTTING)]
     for lister in scope.listers:
         if lister.namespace == namespace:
             yield lister.path, ("list", "sudo") if lister.path.startswith("sys/leases/") else ("list",)
+            yield from _ending(lister.made("any"))
     for one in scope.singles:
-        if one.namespace == namespace and one.end:
-            yield one.end.path, ("update",)
+        if one.namespace == namespace:
+            yield from _ending(one)
     for turn in scope.turns:
         if turn.namespace == namespace and turn.ends:
             yield turn.ask.path, ("update",)
+
+
+def _ending(one: Credential) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if one.end:
+        yield one.end.path, ("update",)
+    if one.then:
+        yield one.then.path, ("read",)
 
 
 def _time(ground: Ground) -> Iterator[Problem]:

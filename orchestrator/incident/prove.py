@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from orchestrator.incident.ground import function
 from orchestrator.incident.look import looked
 from orchestrator.incident.model import Proof
 from orchestrator.live.server import Denied
@@ -21,10 +21,9 @@ def prove(ground: Ground, cut: Sequence[Credential], held: Mapping[str, str]) ->
     """One proof a class of credentials, one more for each that is not dead; `held` are leaked tokens by accessor."""
     for accessor, token in held.items():
         yield _refused(ground, accessor, token)
-    yield from _by_class(ground, cut)
+    yield from _by_class(ground, [one for one in cut if not one.file])
     for name in dict.fromkeys(one.proof for one in cut if one.proof):
-        module, _, function = name.partition(":")
-        yield from getattr(import_module(module), function)(ground, [one for one in cut if one.proof == name])
+        yield from function(name)(ground, [one for one in cut if one.proof == name])
 
 
 def _refused(ground: Ground, accessor: str, token: str) -> Proof:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.declared import Environment
-    from orchestrator.model import Kind, Object, Renew, Write
+    from orchestrator.model import Gives, Kind, Object, Renew, Write
 
 _METHODS = {"GET": ("read",), "LIST": ("list",), "POST": ("create", "update"), "DELETE": ("delete",)}
 _ALWAYS = (
@@ -64,12 +64,20 @@ def _of(kind: Kind, mount: str) -> Iterator[tuple[str, str]]:
             yield "identity/entity/id", "list"
             yield from ((_filled(path, mount), "read") for path in one.parts[0].resource.read_paths)
         for gives in one.gives:
-            if gives.telling[0]:
-                yield _filled(gives.telling[0], mount), "read"
-            if gives.list:
-                yield _filled(gives.list, mount).rstrip("/"), "list"
-            for write in (gives.end, gives.look if gives.look.path else None, gives.by_value):
-                yield from _sent(write, mount)
+            yield from _given(gives, mount)
+    for leak in kind.leaks.values():
+        for write in leak.needs:
+            yield from _sent(write, mount)
+
+
+def _given(gives: Gives, mount: str) -> Iterator[tuple[str, str]]:
+    """How what is given out is told, found, ended and looked at."""
+    if gives.telling[0]:
+        yield _filled(gives.telling[0], mount), "read"
+    if gives.list:
+        yield _filled(gives.list, mount).rstrip("/"), "list"
+    for write in (gives.end, gives.look if gives.look.path else None, gives.by_value, gives.then):
+        yield from _sent(write, mount)
 
 
 def _renewed(renew: Renew, mount: str) -> Iterator[tuple[str, str]]:

@@ -130,8 +130,9 @@ def carry_out(
 
 
 def _carried_out(ground: Ground, journal: Journal, agreed: Preview, held: Mapping[str, str], tell: Tell) -> Outcome:
-    scope = agreed.scope + Scope(singles=tuple(evidence.known(journal)))
-    shut = tuple(one.title for one in close.shut(ground, journal, scope.closes))
+    scope = Scope(singles=tuple(evidence.known(journal))) + agreed.scope
+    evidence.plant(ground, journal, scope.singles)
+    shut = tuple(dict.fromkeys(one.title for one in close.shut(ground, journal, scope.closes)))
     found = _blast(ground, scope)
     evidence.keep(journal, found, {**agreed.owners, **ground.owners(found.credentials)})
     asked = (*scope.accounts, *witness.hanging(ground, found.leases))

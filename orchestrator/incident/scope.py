@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import account, identity, origins, reachers, traces
+from orchestrator.incident import account, identity, leaks, origins, reachers, traces
 from orchestrator.incident.givers import given
 from orchestrator.incident.ground import LOOKUP
 from orchestrator.incident.model import Gone, Rule, Scope
@@ -135,6 +135,7 @@ SORTS: Mapping[str, Resolver] = {
     "lease-prefix": lease_prefix,
     "secret-id-accessor": secret_id_accessor,
     "everything": everything,
+    **{sort: partial(leaks.scope, sort) for sort in leaks.SORTS},
     "account": database_account,
 }
 
@@ -187,7 +188,7 @@ def _my_way(ground: Ground, found: Scope) -> set[str]:
 
 def closing(ground: Ground, found: Scope, how: str) -> Scope:
     """The scope with only the closes of one way: "hard" shuts, "soft" holds back, "none" leaves all open."""
-    closes = tuple(one for one in found.closes if how != "none" and one.soft == (how == "soft"))
+    closes = tuple(one for one in found.closes if one.needed or (how != "none" and one.soft == (how == "soft")))
     open_ = {one.title for one in found.closes} - {one.title for one in closes}
     notes = tuple(f"{title} stays open: it may give out more" for title in sorted(open_))
     return _without_my_way(ground, replace(found, closes=closes, notes=(*found.notes, *notes)))

@@ -207,6 +207,8 @@ def shuttings(lines: Iterable[Line]) -> Iterator[Shut]:
     """Each shutting with its end, in their order; the same thing shut twice is told twice."""
     done: list[Shut] = []
     for line in lines:
+        if line.what == "closing" and line.data.get("lasts"):
+            continue  # it was changed for good, and there is nothing to open
         if line.what == "closing":
             done.append(Shut(line.data["title"], line.data["namespace"], line.data["path"], line.at))
         elif line.what in {"closed", "reopened"}:

@@ -120,7 +120,13 @@ def _agreed(data: Spec) -> str:
     )
 
 
+def _names(data: Spec) -> str:
+    return ", ".join(plain(one) for one in data["facts"])
+
+
 def _closing(data: Spec) -> str:
+    if data.get("lasts"):
+        return f"turning over {plain(data['title'])}{_inside(data)}, for good"
     was = "where nothing stood before" if data["before"] is None else "what stood there is recorded"
     return f"shutting {plain(data['title'])}{_inside(data)}: {was}"
 
@@ -209,6 +215,10 @@ SAYS: Mapping[str, Callable[[Spec], str]] = {
     "found": _found,
     "revoking": _revoking,
     "revoked": _revoked,
+    "planted": lambda data: f"{plain(data['key'][0])} {plain(data['key'][-1])}: kept for its proof: {_names(data)}",
+    "settling": lambda data: f"{plain(data['path'])} is asked to put this into effect{_inside(data)}",
+    "bringing": lambda data: f"the KRL that hosts have so far was kept as {plain(data['file'])}",
+    "writing": lambda data: f"{plain(data['file'])} was written for hosts to load, SHA-256 {plain(data['sha256'])}",
     "looked again": _looked,
     "cut": _cut,
     "proved": _proved,

@@ -63,6 +63,9 @@ class Server(Protocol):
     def request(self, method: str, path: str, data: Mapping[str, Json] | None = None, *, wrap: str = "") -> Answer:
         """One request, not repeated unless the server says that it did nothing; what is absent is an error."""
 
+    def fetch(self, path: str, body: bytes = b"", sort: str = "") -> bytes:
+        """What a path answers that speaks no JSON, as it is; with a body of a media type, it is sent there."""
+
     def as_token(self, token: str) -> Server:
         """The same server and namespace, as another token sees them; an empty one is nobody."""
 

@@ -68,6 +68,13 @@ class Wire:
     def request(self, method: str, path: str, data: Mapping[str, Json] | None = None, *, wrap: str = "") -> Answer:
         return self._answer(method, path, self._patiently(method, path, _did_nothing, data, wrap))
 
+    def fetch(self, path: str, body: bytes = b"", sort: str = "") -> bytes:
+        method, headers = ("POST", {"Content-Type": sort}) if body else ("GET", {})
+        reply = self._requested(method, f"/v1/{quote(path)}", headers=headers, data=body or None)
+        if not reply.ok or reply.is_redirect:
+            raise self._refusal(method, path, reply)
+        return bytes(reply.content)
+
     def as_token(self, token: str) -> Server:
         return replace(self, token=token)
 
@@ -94,8 +101,11 @@ class Wire:
 
     def _send(self, method: str, path: str, data: Mapping[str, Json] | None, wrap: str, query: str) -> Response:
         target = f"/v1/{quote(path)}" + (f"?{query}" if query else "")
+        return self._requested(method, target, json=data, wrap_ttl=wrap)
+
+    def _requested(self, method: str, target: str, **more: Json) -> Response:
         try:
-            reply: Response = self._adapter().request(method, target, raise_exception=False, json=data, wrap_ttl=wrap)
+            reply: Response = self._adapter().request(method, target, raise_exception=False, **more)
         except RequestException as error:
             why = replies.why_unreachable(self.address, _innermost(error), type(error).__name__)
             failure = Unreachable(why)

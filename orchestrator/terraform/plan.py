@@ -16,7 +16,7 @@ from orchestrator.terraform.provider.state import flatten, nothing, same
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from orchestrator.documents import Json
+    from orchestrator.documents import Json, Spec
     from orchestrator.model import Attribute, Resource
 
     _Sort = tuple[str, str, frozenset[tuple[str, str]]]
@@ -104,11 +104,22 @@ def _opens(one: Mapping[str, Json], settings: tuple[Setting, ...]) -> bool:
     if place is None or union is None or not place.shut:
         return False
     held = _values(place.resource, one["change"]["before"])
-    told = [attribute for attribute in place.resource.attributes() if attribute.api in place.shut]
+    told = [one for one in place.resource.attributes() if one.api in place.shut and _is_told(one.api, place, held)]
     changed = {setting.name for setting in settings}
-    return all(
-        same(attribute.shape, held(attribute), attribute.shape.render(place.shut[attribute.api])) for attribute in told
-    ) and any(attribute.yaml in changed for attribute in told)
+    return all(_holds(attribute, held(attribute), place.shut[attribute.api]) for attribute in told) and any(
+        attribute.yaml in changed for attribute in told
+    )
+
+
+def _holds(attribute: Attribute, found: Json, wanted: Json) -> bool:
+    """Whether a setting has a value; what nobody ever set is null in a state, and false or empty on the server."""
+    return not wanted if found is None else same(attribute.shape, found, attribute.shape.render(wanted))
+
+
+def _is_told(setting: str, place: _Place, held: Callable[[Attribute], Json]) -> bool:
+    """Whether this is one of the settings by which such an object is shut: some go beside others alone."""
+    beside = place.shut_only.get(setting, {})
+    return all(held(one) == beside[one.api] for one in place.resource.attributes() if one.api in beside)
 
 
 def _made_anew(one: Mapping[str, Json], settings: tuple[Setting, ...]) -> bool:
@@ -206,6 +217,7 @@ class _Place:
     named: bool = False
     setting: str = ""  # the one that makes it, where it is but a part of an object
     shut: Mapping[str, Json] = field(default_factory=dict)  # what an incident makes of it
+    shut_only: Mapping[str, Spec] = field(default_factory=dict)  # of these, those that go beside other settings alone
 
 
 def _places() -> Iterator[tuple[_Sort, _Place]]:
@@ -220,7 +232,8 @@ def _places() -> Iterator[tuple[_Sort, _Place]]:
                 sort = (resource.type, part.block, _told_by(resource.through or resource))
                 beside_mounts = kind.family == "system"
                 setting = "" if one.single else part.when
-                yield sort, _Place(resource, kind.family_path, beside_mounts, key, not one.single, setting, one.shut)
+                shut = (one.shut, one.shut_only)
+                yield sort, _Place(resource, kind.family_path, beside_mounts, key, not one.single, setting, *shut)
 
 
 _PLACES = dict(_places())

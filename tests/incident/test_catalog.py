@@ -49,7 +49,7 @@ def name(value: object) -> str:
 def templates(gives: Gives) -> Iterator[str]:
     yield from (gives.list, gives.id, gives.untold, *gives.telling)
     yield from (*gives.says.values(), *gives.held.values())
-    for write in (gives.end, gives.look, gives.by_value):
+    for write in (gives.end, gives.look, gives.by_value, gives.then):
         yield from texts(write) if write else ()
 
 
@@ -74,7 +74,7 @@ def words(text: str) -> set[str]:
 @pytest.mark.parametrize(("kind", "one"), GIVING, ids=name)
 def test_what_is_given_is_told_or_said_not_to_be(kind: Kind, one: Object) -> None:
     for gives in one.gives:
-        assert sum(map(bool, (gives.says, gives.list, gives.untold))) == 1
+        assert sum(map(bool, (gives.says, gives.list or gives.unkept, gives.untold))) == 1
         assert not gives.list or gives.look.path
         assert not gives.list or gives.end or gives.stays
     assert one.shut or one.open or all(gives.untold for gives in one.gives), f"{kind.id}: nothing says how it is shut"
@@ -134,7 +134,7 @@ def test_an_object_is_shut_and_opened_again_as_it_was(scene: Scene, tmp_path: Pa
     origins = declared(scene, kind, one)
     before = [said(origin.whole(scene.server)) for origin in origins]
     journal = Journal(tmp_path)
-    closes = [origins[0].close(scene.namespace)]
+    closes = [origins[0].close(scene.namespace, origins[0].live(scene.server))]
 
     assert [it.title for it in close.shut(ground(scene), journal, [it for it in closes if it])] == [origins[0].title]
     assert said(origins[0].whole(scene.server)) != before[0]

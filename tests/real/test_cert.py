@@ -100,7 +100,7 @@ def test_a_role_that_is_shut_lets_nobody_in(entrance: Entrance) -> None:
     folder = entrance.folder / "vault-ca.pem"
     server = open_server(entrance.house.running.address, "", TOKEN, verify=str(folder))
     origin = Origin(CERT, CERT.objects[0], entrance.house.path, "web")
-    shut = origin.close("")
+    shut = origin.close("", origin.live(server))
 
     assert shut
     server.write(shut.path, shut.change)
