@@ -89,6 +89,7 @@ class _Tokens:
         self.requests += 1 + len(accessors)
         asks = (Ask("POST", LOOKUP, {"accessor": one}, ground.namespace) for one in accessors)
         for ask, reply in send(ground.line, asks):
+            ground.renew()
             facts = _facts(ask, reply)
             if facts is None:
                 continue
@@ -165,4 +166,5 @@ def _asked(ground: Ground, credentials: Iterable[Credential]) -> Iterator[tuple[
             yield one.look.ask
 
     for ask, reply in send(ground.line, asks()):
+        ground.renew()
         yield waiting.pop(id(ask)), reply

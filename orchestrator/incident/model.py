@@ -176,6 +176,7 @@ class Scope:
     accounts: tuple[Accounts, ...] = ()
     turns: tuple[Turn, ...] = ()
     notes: tuple[str, ...] = ()  # what cannot be told, or not be cut
+    unproven: tuple[Proof, ...] = ()  # what may live on, and nobody can say
 
     def __add__(self, other: Scope) -> Scope:
         return Scope(
@@ -186,6 +187,7 @@ class Scope:
             accounts=tuple(dict.fromkeys((*self.accounts, *other.accounts))),
             turns=tuple({one.key: one for one in (*self.turns, *other.turns)}.values()),
             notes=(*self.notes, *(note for note in other.notes if note not in self.notes)),
+            unproven=tuple(dict.fromkeys((*self.unproven, *other.unproven))),
         )
 
 

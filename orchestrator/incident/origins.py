@@ -12,6 +12,7 @@ from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
 from orchestrator.documents import get
 from orchestrator.incident.ground import function, kind_of, made
+from orchestrator.incident.look import Unclear, is_alive, words
 from orchestrator.incident.model import Accounts, Close, Credential, Gone, Lister, Rule, Scope, Turn
 from orchestrator.live.bulk import send
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.shapes import Shape
 
 _MOUNTED = ("auth", "secrets")
-_FOUND = 200
+_FOUND, _UNKNOWN = 200, (204, 400, 404)
 _LEASES = "sys/leases/lookup/"
 _SECONDS = len("2026-01-31T12:00:00")
 _HARDLY = {"rate": 0.0001, "interval": 3600}
@@ -229,6 +230,15 @@ def _mount(ground: Ground, value: str) -> tuple[str, str, str] | None:
     return None
 
 
+def is_mounted(ground: Ground, value: str) -> bool:
+    """Whether a path is a mount, or below one."""
+    return _mount(ground, value) is not None and "//" not in value
+
+
+def mounts(ground: Ground) -> str:
+    return f"the mounts are: {_mounts(ground)}"
+
+
 def _mounts(ground: Ground) -> str:
     return ", ".join(f"{'auth/' if family == 'auth' else ''}{path}" for family, path in sorted(ground.mounts))
 
@@ -355,8 +365,8 @@ def by_accessor(ground: Ground, value: str) -> Scope:
     ]
     owners = {id(single.look.ask): (one, single) for one, single in asked}
     for ask, reply in send(ground.line, [single.look.ask for _, single in asked]):
-        if reply.status == _FOUND:
-            one, single = owners[id(ask)]
+        one, single = owners[id(ask)]
+        if is_alive(single.look, reply):
             return _given(ground, one, single, reply.content.get("data") or {})
     raise Gone(f"SecretID accessor {value}: no role{where(ground)} knows it; it expired, or is destroyed")
 
@@ -376,6 +386,8 @@ def _asked(ground: Ground, one: Origin, write: Write, value: str) -> str | None:
     for _, reply in send(ground.line, [ask]):
         if reply.status == _FOUND:
             return str((reply.content.get("data") or {})[write.keys[0]])
+        if reply.status not in _UNKNOWN:
+            raise Unclear(f"{ask.path}: {words(reply)}")
     return None
 
 

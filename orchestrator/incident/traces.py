@@ -112,6 +112,22 @@ def _hashed(ground: Ground, device: str, values: Iterable[str]) -> Iterator[tupl
         yield str((one.body or {})["input"]), str((reply.content.get("data") or {})["hash"])
 
 
+def makers(ground: Ground, accessor: str, source: str) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    """What makes the look for one token a look for the orphans that it made, where a log says that it made tokens."""
+    if not ground.logs:
+        return (), (
+            f"{source}: orphans that it made outlive it, and only an audit log tells of them: --audit-log FILE",
+        )
+    try:
+        names = set(_names(ground, [accessor]))
+        family = ChildrenOf(names)
+        ask(ground.logs, [family])
+    except StrongroomError as error:
+        return (), (f"{source}: orphans that it made outlive it, and no log could be asked about them: {error}",)
+    rule = Rule(source, ground.namespace, lambda facts: facts.get("accessor") == accessor)
+    return (rule,) if family.family - names else (), ()
+
+
 def with_orphans(ground: Ground, found: Blast, cut: Iterable[Credential] = ()) -> Blast:
     """With the orphans that what was found, or cut before, made: a server forgets whose they are, its log does not."""
     tokens = [one for one in (*found.credentials, *cut) if one.what == "token"]
