@@ -87,7 +87,7 @@ def preview_document(preview: Preview) -> dict[str, Json]:
         "targets": [str(one) for one in preview.targets],
         "shut": [{"object": one.title, "stops": one.stops} for one in preview.scope.closes],
         "turned": [{"object": one.title, "what": one.what, "stops": one.stops} for one in _turns(preview)],
-        "found": [_credential(one, preview) for one in found.credentials] if found else None,
+        "alive": [_credential(one, preview) for one in found.credentials] if found else None,
         "tokens_looked_at": found.tokens if found else None,
         "requests": found.requests if found else None,
         "leases_that_may_hang_on_them": [list(one) for one in found.leases] if found else [],
