@@ -73,7 +73,9 @@ def test_a_revocation_has_the_documented_keys(shop: Project) -> None:
     looked = shop.answer("revoke", *asked, "--dry-run")
     done = shop.answer("revoke", *asked, "--yes", looked["digest"])
 
-    lists: dict[str, Any] = dict.fromkeys(("leases_that_may_hang_on_them", "spared", "notes", "problems", "turned"), [])
+    lists: dict[str, Any] = {
+        one: [] for one in ("leases_that_may_hang_on_them", "spared", "notes", "problems", "turned")
+    }
     assert keys({**looked, **lists}) == keys({**LOOK, **lists})
     assert keys({**done, "notes": []}) == keys({**REVOKE, "notes": []})
     assert keys(looked["problems"]) == keys(LOOK["problems"])
