@@ -184,7 +184,8 @@ def _preview(
 ) -> Preview:
     scope = closing(ground, scope_of(ground, targets, again=again), how)
     wrong = list(problems(ground, scope))
-    return run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted, reissue=reissue)
+    told = run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted, reissue=reissue)
+    return replace(told, caller=f"{session.who} on {session}")
 
 
 def _agreed(session: Session, name: str, found: Preview, asked: Asked) -> dict[str, Json]:
