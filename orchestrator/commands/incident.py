@@ -84,7 +84,7 @@ def _ground(
             wrong = f"the configuration is not valid, so owners are not known: {error.problems[0]}"
         me = session.server.read("auth/token/lookup-self") or {}
         titles = frozenset(one.title for one in environment.declarations) if environment else frozenset()
-        found = Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong, secret)
+        found = Ground(session.server, bulk.line(session, rate), me, name, environment, titles, wrong, secret)
         running = stack.current(root)
         folder = running.folder if running else None
         yield session, replace(found, logs=traces.logs(found, logs, folder), between=traces.between(between))

@@ -190,3 +190,16 @@ def test_a_leaked_token_is_tried_where_it_belongs(scene: Scene) -> None:
         "tried as its thief would: permission denied"
     ]
     assert outcome.code == 0
+
+
+def test_break_glass_works_with_a_broken_configuration(scene: Scene) -> None:
+    scene.approle("payments")
+    token = scene.login("payments")["client_token"]
+    (scene.root / "vault-config/environments/leak.yaml").write_text("environment: [")
+
+    outcome = scene.cut(("everything", "leak"), namespace=scene.namespace)
+
+    assert not scene.lives(token)
+    assert "this server makes no new root token without a token: keep yours till somebody can log in again" in (
+        outcome.notes
+    )
