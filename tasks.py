@@ -185,7 +185,7 @@ def reset(_: Context, yes: bool = False) -> None:
 
 
 NAMED = {
-    "accessor": "a token's accessor",
+    "accessor": "a token's accessor; `-`, `file:PATH` or `prompt` for where it stands",
     "role": "a role or user, such as auth/approle/payments",
     "entity": "an entity, by name or id",
     "group": "a group, by name or id",
@@ -274,7 +274,7 @@ def revoke(
         progress = words.Progress()
         asked = commands.Asked(
             incident,
-            [(sort.replace("_", "-"), value) for sort, values in named.items() for value in values or ()],
+            given.targets(named),
             given.tokens(token or ()),
             [Path(file) for file in finding or ()],
             [Path(file) for file in audit_log or ()],
