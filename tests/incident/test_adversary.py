@@ -13,6 +13,7 @@ from orchestrator.commands import incident
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import given
 from orchestrator.incident.model import Gone
+from orchestrator.incident.words import preview_document
 from tests.incident.scene import NAME
 from tests.incident.test_resume import killed
 from tests.incident.test_traces import MAKES, log
@@ -261,3 +262,11 @@ def test_a_token_shorter_than_the_look_is_renewed_or_named_as_the_reason(scene: 
         assert str(told.value) == (
             "your own token ended on the way: get a new one, and invoke incident.resume INC-7 goes on"
         )
+
+
+def test_nothing_alive_is_told_as_nothing_and_not_as_unseen(scene: Scene) -> None:
+    scene.approle("payments")
+
+    told = preview_document(scene.look(("role", "auth/approle/payments")))
+
+    assert (told["alive"], told["tokens_looked_at"], told["requests"]) == ([], 0, 3)
