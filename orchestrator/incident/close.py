@@ -26,7 +26,10 @@ def shut(ground: Ground, journal: Journal, closes: Sequence[Close]) -> Iterator[
         if close.place not in recorded:
             _, theirs = others.get(close.place, ("", None))
             kept = theirs["before"] if theirs and _is_shut(close, before) else _kept(before, close)
-            journal.write("closing", title=close.title, **_place(close), before=kept, lasts=close.lasting)
+            change = dict(close.change)
+            journal.write(
+                "closing", title=close.title, **_place(close), before=kept, change=change, lasts=close.lasting
+            )
         if not _is_shut(close, before):
             server.write(close.to or close.path, {} if close.lasting else _body(close, before))
         if not _is_shut(close, server.read(close.path)):
@@ -96,7 +99,7 @@ def _elsewhere(journal: Journal) -> dict[tuple[str, str], tuple[str, Spec]]:
     home = _cluster(journal.lines)
     for path in sorted(journal.path.parent.parent.glob(f"*/{FILE}")):
         with suppress(Tampered):
-            lines = [] if path == journal.path else list(read(path))
+            lines = [] if path.resolve() == journal.path.resolve() else list(read(path))
             if lines and _cluster(lines) == home:
                 standing_ = {place: one for place, one in _standing(lines).items() if not one["lasts"]}
                 found |= {place: (path.parent.name, one) for place, one in standing_.items()}
@@ -128,9 +131,12 @@ def reopen(ground: Ground, journal: Journal, fits: Callable[[tuple[str, str]], b
 
 def _open(ground: Ground, recorded: Spec) -> None:
     server = ground.inside(recorded["namespace"]).server
+    live, change = server.read(recorded["read"]), recorded.get("change") or {}
+    if live is not None and change and not any(_same(live.get(name), value) for name, value in change.items()):
+        return  # somebody opened it since, with other settings than it had
     if recorded["before"] is None:
         server.delete(recorded["path"])
-    elif server.read(recorded["read"]) is None:
+    elif live is None:
         raise StrongroomError(f"{recorded['title']} is gone since it was shut: declare it anew, and apply")
     else:
         server.write(recorded["path"], recorded["before"])

@@ -269,4 +269,16 @@ def test_nothing_alive_is_told_as_nothing_and_not_as_unseen(scene: Scene) -> Non
 
     told = preview_document(scene.look(("role", "auth/approle/payments")))
 
-    assert (told["alive"], told["tokens_looked_at"], told["requests"]) == ([], 0, 3)
+    assert (told["alive"], told["tokens_looked_at"], told["requests"]) == ([], 0, 2)
+
+
+def test_what_somebody_wrote_since_is_not_undone(scene: Scene) -> None:
+    path, tighter = "sys/policies/acl/payments", {"policy": 'path "y" { capabilities = ["read"] }'}
+    scene.server.write(path, {"policy": READS})
+    scene.cut(("policy", "payments"))
+    scene.server.write(path, tighter)
+
+    scene.undo()
+
+    assert (scene.server.read(path) or {})["policy"] == tighter["policy"]
+    assert scene.undo() == []
