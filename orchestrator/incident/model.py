@@ -205,6 +205,7 @@ class Blast:
     seconds: float = 0.0  # how long it took
     leases: Leases = ()  # at the paths where the tokens could have got one
     orphans: tuple[Credential, ...] = ()  # tokens that somebody made without a parent, and that no rule names
+    children: tuple[Credential, ...] = ()  # tokens that somebody made, with a parent, and that no rule names
     spared: tuple[str, ...] = ()  # what fits and is not cut, with the reason
 
     def __len__(self) -> int:

@@ -131,7 +131,8 @@ def makers(ground: Ground, accessor: str, source: str) -> tuple[tuple[Rule, ...]
 def with_orphans(ground: Ground, found: Blast, cut: Iterable[Credential] = ()) -> Blast:
     """With the orphans that what was found, or cut before, made: a server forgets whose they are, its log does not."""
     tokens = [one for one in (*found.credentials, *cut) if one.what == "token"]
-    if not found.orphans or not tokens:
+    made_by_tokens = (*found.orphans, *(found.children if cut else ()))  # children should be dead after the cut
+    if not made_by_tokens or not tokens or not (found.orphans or ground.logs):
         return found
     if not ground.logs:
         note = "tokens without a parent are alive; whose they are only an audit log tells: --audit-log FILE"
@@ -139,8 +140,8 @@ def with_orphans(ground: Ground, found: Blast, cut: Iterable[Credential] = ()) -
     names = _names(ground, [one.id for one in tokens])
     family = ChildrenOf(set(names))
     ask(ground.logs, [family])
-    mine = set(_matched(ground, [one.id for one in found.orphans], family.family - set(names), ground.logs))
-    made = (replace(one, source=f"orphans made by {tokens[0].source}") for one in found.orphans if one.id in mine)
+    mine = set(_matched(ground, [one.id for one in made_by_tokens], family.family - set(names), ground.logs))
+    made = (replace(one, source=f"orphans made by {tokens[0].source}") for one in made_by_tokens if one.id in mine)
     return replace(found, credentials=(*found.credentials, *made))
 
 

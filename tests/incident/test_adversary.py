@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import given
 from orchestrator.incident.model import Gone
 from orchestrator.incident.words import preview_document
+from orchestrator.live.server import Denied, Rejected
 from tests.incident.scene import NAME
 from tests.incident.test_resume import killed
 from tests.incident.test_traces import MAKES, log
@@ -282,3 +285,31 @@ def test_what_somebody_wrote_since_is_not_undone(scene: Scene) -> None:
 
     assert (scene.server.read(path) or {})["policy"] == tighter["policy"]
     assert scene.undo() == []
+
+
+def test_a_thief_who_makes_children_all_the_while_is_cut(scene: Scene, log: Path) -> None:
+    makes = 'path "auth/token/create" { capabilities = ["update"] }'
+    scene.server.write("sys/policies/acl/makes", {"policy": makes})
+    scene.approle("payments", token_policies=["makes"])
+    made, enough, over = [str(scene.login("payments")["client_token"])], threading.Event(), threading.Event()
+
+    def steal() -> None:
+        while not over.is_set():
+            with suppress(Denied, Rejected):
+                child = scene.server.as_token(made[-1]).write("auth/token/create", {"policies": ["makes"]})
+                made.append(str(child["client_token"]))
+            if len(made) > 100:
+                enough.set()
+
+    thief = threading.Thread(target=steal)
+    thief.start()
+    try:
+        assert enough.wait(60)
+        outcome = scene.cut(("role", "auth/approle/payments"), logs=[log])
+    finally:
+        over.set()
+        thief.join()
+
+    assert [one for one in outcome.proofs if not one.dead] == []
+    assert (outcome.code, outcome.cut.left) == (0, {})
+    assert [one for one in made if scene.lives(one)] == []
