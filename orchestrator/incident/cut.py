@@ -12,7 +12,7 @@ from orchestrator.errors import StrongroomError
 from orchestrator.incident import evidence
 from orchestrator.incident.ground import function
 from orchestrator.incident.hanging import Overdue, Places
-from orchestrator.incident.look import blast, looked, words
+from orchestrator.incident.look import blast, words
 from orchestrator.incident.traces import with_orphans
 from orchestrator.live.bulk import send
 
@@ -112,6 +112,3 @@ def _ended(
             tell("revoked", done, total)
         journal.write("revoked", count=len(batch) - len(refused), refused=refused)
         yield from refused.items()
-
-
-__all__ = ["Cut", "Tell", "looked", "revoke"]

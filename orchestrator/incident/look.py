@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACCESSORS = "auth/token/accessors"
 _MADE = "auth/token/create"
-_OK, _BAD, _DENIED, _ABSENT, _FAILED = 200, 400, 403, 404, 500
+_OK, _ABSENT = 200, 404
 _KEPT = ("accessor", "display_name", "entity_id", "expire_time", "issue_time", "meta", "orphan", "path", "policies")
 
 

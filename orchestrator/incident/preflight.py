@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from orchestrator.incident.model import Credential, Scope
 
 _SHORT = 900
-_ENOUGH = {"root", "sudo"}
 _TWO = 2
 _SHUTTING = ("read", "update")
 

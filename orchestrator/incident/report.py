@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from orchestrator.incident.journal import FILE
@@ -320,11 +319,3 @@ def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers: It
         more = (f"and {len(rows) - _MOST:,} more, in {FILE}", *[""] * (len(titles) - 1))
         rows = (*rows[:_MOST], more)
     return Table(titles, tuple(rows), frozenset(numbers))
-
-
-def tally(proofs: Iterable[Spec]) -> dict[str, int]:
-    """How many are dead, ALIVE and unproven."""
-    states: Counter[str] = Counter()
-    for one in proofs:
-        states[_STATES[one["dead"]]] += int(one["count"])
-    return dict(states)
