@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.incident.model import Credential
     from orchestrator.incident.origins import Origin
 
-_OK = 200
 _EARLY, _LATE = -1, (2, 15)  # seconds by which a lease may be younger than the second in its account's name
 
 
@@ -59,6 +58,6 @@ def _given(ground: Ground, one: Origin, made: int) -> Iterator[tuple[Credential,
     ]
     by_ask = {id(lease.look.ask): lease for lease in leases}
     for ask, reply in send(ground.line, [lease.look.ask for lease in leases]):
-        issued = (reply.content.get("data") or {}).get("issue_time") if reply.status == _OK else None
+        issued = reply.data.get("issue_time") if reply.ok else None
         if issued and (late := datetime.fromisoformat(issued).timestamp() - made) >= _EARLY:
             yield by_ask[id(ask)], late

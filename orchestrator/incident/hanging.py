@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 ALL = "sys/leases/lookup"
 _AUTH = "auth/"
 _ASKED = ("read", "update", "create")
-_OK = 200
 
 Places = dict[tuple[str, str], Sequence[str]]
 
@@ -99,9 +98,9 @@ class Overdue:
         known = {id(one.look.ask): one for one in asked}
         for ask, reply in send(inside.line, (one.look.ask for one in asked)):
             one = known[id(ask)]
-            if reply.status == _OK and _is_past(str((reply.content.get("data") or {}).get("expire_time") or "")):
+            if reply.ok and _is_past(str(reply.data.get("expire_time") or "")):
                 yield one
-            elif reply.status == _OK:
+            elif reply.ok:
                 self.timely.add(one.id)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACCESSORS = "auth/token/accessors"
 _MADE = "auth/token/create"
-_OK, _ABSENT = 200, 404
+_ABSENT = 404
 _KEPT = ("accessor", "display_name", "entity_id", "expire_time", "issue_time", "meta", "orphan", "path", "policies")
 
 
@@ -56,7 +56,7 @@ def _fitting(
     for one, reply in _asked(ground, listed):
         if _is_no_more(reply) or not is_alive(one.look, reply):
             continue
-        may, facts = fits(reply.content["data"])
+        may, facts = fits(reply.data)
         told = ground.told(one)
         if told or (may and told is None):
             yield replace(one, facts=facts)
@@ -108,8 +108,8 @@ def _kept(ground: Ground, source: str, facts: Mapping[str, Json]) -> Credential:
 
 def _facts(ask: Ask, reply: Reply) -> Mapping[str, Json] | None:
     """What a lookup tells; None for one that ended since it was listed."""
-    if reply.status == _OK:
-        return dict(reply.content.get("data") or {})
+    if reply.ok:
+        return reply.data
     if _says(reply, NO_SUCH_TOKEN):
         return None
     raise Unclear(f"{ask.path}: {words(reply)}")
@@ -128,7 +128,7 @@ def _says(reply: Reply, gone: Iterable[str]) -> bool:
 
 def is_alive(look: Look, reply: Reply) -> bool:
     """Whether a credential lives, by the answer to its look."""
-    if reply.status == _OK:
+    if reply.ok:
         content = dict(reply.content)
         is_past = look.past and int(get(content, look.past) or 0) > look.version
         return not (is_past or (look.flag and get(content, look.flag)))

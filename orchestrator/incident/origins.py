@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from orchestrator.shapes import Shape
 
 _MOUNTED = ("auth", "secrets")
-_FOUND = 200
 _LEASES = "sys/leases/lookup/"
 _SECONDS = len("2026-01-31T12:00:00")
 _HARDLY = {"rate": 0.0001, "interval": 3600}
@@ -355,9 +354,9 @@ def by_accessor(ground: Ground, value: str) -> Scope:
     ]
     owners = {id(single.look.ask): (one, single) for one, single in asked}
     for ask, reply in send(ground.line, [single.look.ask for _, single in asked]):
-        if reply.status == _FOUND:
+        if reply.ok:
             one, single = owners[id(ask)]
-            return _given(ground, one, single, reply.content.get("data") or {})
+            return _given(ground, one, single, reply.data)
     raise Gone(f"SecretID accessor {value}: no role{where(ground)} knows it; it expired, or is destroyed")
 
 
@@ -374,8 +373,8 @@ def by_value(ground: Ground, value: str) -> str | None:
 def _asked(ground: Ground, one: Origin, write: Write, value: str) -> str | None:
     ask = ground.ask(write, partial(one.filled, id=value))
     for _, reply in send(ground.line, [ask]):
-        if reply.status == _FOUND:
-            return str((reply.content.get("data") or {})[write.keys[0]])
+        if reply.ok:
+            return str(reply.data[write.keys[0]])
     return None
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from orchestrator.incident.ground import Ground
     from orchestrator.policy.live import LivePolicies
 
-_OK = 200
 _POLICIES = "sys/policies/acl"
 
 
@@ -63,9 +62,9 @@ def live_policies(ground: Ground) -> LivePolicies:
     asks = [Ask("GET", f"{_POLICIES}/{name}", None, ground.namespace) for name in names]
     found: dict[str, str] = {}
     for ask, reply in send(ground.line, asks):
-        if reply.status != _OK:
+        if not reply.ok:
             raise StrongroomError(
                 f"{ask.path} cannot be read (status {reply.status}): who reaches the path is not known"
             )
-        found[ask.path.removeprefix(f"{_POLICIES}/")] = str((reply.content.get("data") or {}).get("policy") or "")
+        found[ask.path.removeprefix(f"{_POLICIES}/")] = str(reply.data.get("policy") or "")
     return {name: understood(name, text) for name, text in found.items()}

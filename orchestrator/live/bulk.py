@@ -56,6 +56,16 @@ class Reply(NamedTuple):
     def __repr__(self) -> str:
         return f"Reply({self.status})"
 
+    @property
+    def ok(self) -> bool:
+        """Whether it was answered with what was asked for."""
+        return self.status == HTTPStatus.OK
+
+    @property
+    def data(self) -> Mapping[str, Json]:
+        """What the document holds, nothing where it holds none."""
+        return self.content.get("data") or {}
+
 
 @dataclass(frozen=True)
 class Line:
