@@ -14,7 +14,8 @@ from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
 from orchestrator.incident import approval, close, evidence, hosts, leaked, leaks, places, run, seal, sign, traces
 from orchestrator.incident.ground import Ground, unknown
 from orchestrator.incident.hooks import Hooks
-from orchestrator.incident.journal import FILE, Journal, now, read
+from orchestrator.incident.journal import FILE, now, read
+from orchestrator.incident.journal import opened as journal_of
 from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
 from orchestrator.incident.reissue import begun
@@ -111,7 +112,7 @@ def revoke(
             return found
         _check(found, asked)
         approver = approval.given(ground, asked.approve)
-        with _journal(files.private_folder(folder)) as journal:
+        with journal_of(files.private_folder(folder)) as journal:
             if begun(journal):
                 raise Refused(
                     f"{asked.incident} is cut, and what leaked is being replaced: invoke incident.resume goes on with "
@@ -142,8 +143,8 @@ def resume(
     key: str = "",
 ) -> Outcome:
     """Finish what was agreed to, wherever it was killed; nobody is asked again."""
-    folder = _there(root, incident)
-    with _journal(folder) as journal:
+    folder = evidence.begun(root, incident)
+    with journal_of(folder) as journal:
         agreed = journal.last("agreed")
         if agreed is None:
             raise StrongroomError(f"{incident}: nobody said yes yet, so nothing was begun; run invoke revoke again")
@@ -212,22 +213,6 @@ def _check_home(session: Session, agreed: Mapping[str, Json]) -> None:
         raise StrongroomError(f"the incident is one of {agreed['server']}, and this is {session}")
 
 
-def _there(root: Path, incident: str) -> Path:
-    """The folder of an incident that was begun."""
-    folder = evidence.folder(root, incident)
-    if not (folder / FILE).exists():
-        known = sorted(one.parent.name for one in folder.parent.glob(f"*/{FILE}"))
-        raise StrongroomError(f"there is no incident {incident}; there are: {', '.join(known) or 'none'}")
-    return folder
-
-
-@contextmanager
-def _journal(folder: Path) -> Iterator[Journal]:
-    """The journal for oneself alone: two at a time would each write lines that follow the same one."""
-    with files.locked(folder / "lock"):
-        yield Journal(folder)
-
-
 def _check(found: Preview, asked: Asked) -> None:
     """Nothing goes on against a problem that stops it, or without a yes to exactly this."""
     stops = [one.text for one in found.problems if one.stops]
@@ -273,8 +258,8 @@ class Undo:
 
 def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str, undo: Undo | None = None) -> list[str]:
     """Open again what the incident shut; the titles of what was opened."""
-    folder, asked = _there(root, incident), undo or Undo()
-    with _journal(folder) as journal:
+    folder, asked = evidence.begun(root, incident), undo or Undo()
+    with journal_of(folder) as journal:
         agreed = journal.last("agreed")
         told = story(folder)
         if agreed is None or not told.still_shut:
@@ -304,8 +289,8 @@ def reached(root: Path, name: str, environ: Mapping[str, str]) -> str:
 
 def sealed_again(root: Path, name: str, environ: Mapping[str, str], incident: str) -> None:
     """The report and the seal of an incident whose journal went on; a server that is gone cannot sign."""
-    folder = _there(root, incident)
-    with _journal(folder):
+    folder = evidence.begun(root, incident)
+    with journal_of(folder):
         if story(folder).code is None:
             seal.seal(folder, "", None, now)
             return

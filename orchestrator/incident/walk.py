@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.commands import incident as commands
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import evidence, given
-from orchestrator.incident.journal import FILE, Journal, read
+from orchestrator.incident.journal import FILE, opened, read
 from orchestrator.incident.run import Outcome
 from orchestrator.incident.runbook import NONE, Step, placeholders
 from orchestrator.local import files
@@ -196,8 +196,8 @@ def _answered(asked: Walk, lines: list[Line]) -> dict[str, str]:
 
 
 def _note(asked: Walk, what: str, **data: Json) -> None:
-    with files.locked(asked.folder / "lock"):
-        Journal(asked.folder).write(what, runbook=asked.book.name, who=_who(), **data)
+    with opened(asked.folder) as journal:
+        journal.write(what, runbook=asked.book.name, who=_who(), **data)
 
 
 def _who() -> str:
@@ -357,8 +357,8 @@ _UNPROVEN = "; unproven: "
 def _verify(asked: Walk, _: Mapping[str, str]) -> str:
     path = asked.folder / FILE
     count = sum(1 for _ in read(path))
-    with files.locked(asked.folder / "lock"):
-        held = len(evidence.known(Journal(asked.folder)))
+    with opened(asked.folder) as journal:
+        held = len(evidence.known(journal))
     return f"{count} lines and {held} credentials on file: none was changed"
 
 
