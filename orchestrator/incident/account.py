@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from orchestrator.incident.ground import kind_of
+from orchestrator.incident.ground import function, kind_of
 from orchestrator.incident.model import Scope
 from orchestrator.incident.origins import named as origins_named
 from orchestrator.live.bulk import send
@@ -27,8 +26,7 @@ def named(ground: Ground, value: str) -> Iterator[tuple[str, int]]:
     for family, mount in ground.mounts:
         kind = kind_of(ground, family, mount)
         if kind and kind.account:
-            module, _, function = kind.account.partition(":")
-            yield from getattr(import_module(module), function)(ground, mount, value)
+            yield from function(kind.account)(ground, mount, value)
 
 
 def made_then(ground: Ground, value: str, name: str, made: int) -> Scope:
