@@ -237,7 +237,7 @@ def _targets(ground: Ground, asked: Asked, before: Sequence[Target]) -> leaked.N
     below = asked.namespace == places.ALL
     namespace = ground.namespace if below or asked.namespace is None else asked.namespace
     inside = ground.inside(namespace)
-    grounds = list(places.within(inside)) if below and (asked.tokens or asked.findings) else [inside]
+    grounds = list(places.tree(inside)) if below and (asked.tokens or asked.findings) else [inside]
     said = leaked.Named(tuple(Target(sort, value, namespace, below) for sort, value in asked.targets))
     said = replace(said, targets=tuple(leaks.pinned(ground, one, before) for one in said.targets))
     found = said + leaked.tokens(grounds, asked.tokens) + leaked.findings(grounds, asked.findings)

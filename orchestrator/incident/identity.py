@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import SHUT_POLICIES, SHUT_POLICY
 from orchestrator.errors import Refused
-from orchestrator.incident.model import Close, Gone, Rule, Scope
+from orchestrator.incident.model import Close, Gone, Rule, Scope, within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +24,7 @@ def _named(ground: Ground, what: str, value: str) -> Mapping[str, Json]:
         found = ground.server.read(f"identity/{what}/{by}/{value}")
         if found is not None:
             return found
-    where = f" in namespace {ground.namespace}" if ground.namespace else ""
-    raise Gone(f"{what} {value}: there is none{where}, neither by name nor by id")
+    raise Gone(f"{what} {value}: there is none{within(ground.namespace)}, neither by name nor by id")
 
 
 def entity(ground: Ground, value: str) -> Scope:

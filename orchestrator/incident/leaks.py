@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import FAMILIES
 from orchestrator.errors import StrongroomError
 from orchestrator.incident.ground import function
-from orchestrator.incident.model import Gone, Scope
+from orchestrator.incident.model import Gone, Scope, within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,5 @@ def _mounts(sort: str, ground: Ground, value: str) -> tuple[Kind, list[str]]:
     kinds = {kind.type: kind for kind in _KINDS if sort in kind.leaks}
     live = [(kinds[type_], path) for (family, path), type_ in ground.mounts.items() if type_ in kinds and family]
     if not live:
-        where = f" in namespace {ground.namespace}" if ground.namespace else ""
-        raise Gone(f"--{sort} {value}: there is no mount of type {' or '.join(kinds)}{where}")
+        raise Gone(f"--{sort} {value}: there is no mount of type {' or '.join(kinds)}{within(ground.namespace)}")
     return live[0][0], sorted(path for _, path in live)

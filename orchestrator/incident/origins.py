@@ -12,7 +12,7 @@ from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
 from orchestrator.documents import get
 from orchestrator.incident.ground import function, kind_of, made
-from orchestrator.incident.model import Accounts, Close, Credential, Gone, Lister, Rule, Scope, Turn
+from orchestrator.incident.model import Accounts, Close, Credential, Gone, Lister, Rule, Scope, Turn, within
 from orchestrator.live.bulk import send
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def mounted(ground: Ground, value: str) -> tuple[str, str]:
     """The family and the path of the mount that a person names, with or without the family in front."""
     found = _mount(ground, value.strip("/"))
     if found is None or found[2]:
-        raise Gone(f"mount {value}: there is none{where(ground)}; the mounts are: {_mounts(ground)}")
+        raise Gone(f"mount {value}: there is none{within(ground.namespace)}; the mounts are: {_mounts(ground)}")
     return found[0], found[1]
 
 
@@ -232,10 +232,6 @@ def _mounts(ground: Ground) -> str:
     return ", ".join(f"{'auth/' if family == 'auth' else ''}{path}" for family, path in sorted(ground.mounts))
 
 
-def where(ground: Ground) -> str:
-    return f" in namespace {ground.namespace}" if ground.namespace else ""
-
-
 def _giving(kind: Kind, *, alone: bool = False) -> Iterator[Object]:
     """The objects of which something can leak; `alone`, also those that are cut only where they are named."""
     for one in kind.objects:
@@ -248,7 +244,7 @@ def named(ground: Ground, value: str) -> list[Origin]:
     said = value.strip("/")
     found = [one for one in _candidates(ground, said) if _is_there(ground, one)]
     if not found:
-        raise Gone(f"role {value}: there is none{where(ground)}; {_known(ground, said)}")
+        raise Gone(f"role {value}: there is none{within(ground.namespace)}; {_known(ground, said)}")
     return found
 
 
@@ -357,7 +353,7 @@ def by_accessor(ground: Ground, value: str) -> Scope:
         if reply.ok:
             one, single = owners[id(ask)]
             return _given(ground, one, single, reply.data)
-    raise Gone(f"SecretID accessor {value}: no role{where(ground)} knows it; it expired, or is destroyed")
+    raise Gone(f"SecretID accessor {value}: no role{within(ground.namespace)} knows it; it expired, or is destroyed")
 
 
 def by_value(ground: Ground, value: str) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.incident.journal import FILE
 from orchestrator.incident.logged import FILE as FILE_OF_LINES
+from orchestrator.incident.model import STATES, within
 from orchestrator.incident.pages import Block, Commands, Heading, Paragraph, Table, markdown, page
 from orchestrator.incident.tell import ENDS, counted, lasting, moment, plain, seconds, sentence, short, targets
 from orchestrator.local import files
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 MARKDOWN, HTML = "report.md", "report.html"
 _MOST = 200
 _SAID = 3
-_STATES = {True: "dead", False: "ALIVE", None: "unproven"}
 _HEADS = {
     0: "Contained: everything that was found is dead, and was proven to be.",
     1: "NOT CONTAINED: something that was found lives on.",
@@ -151,7 +151,7 @@ def _at(moment_: str) -> str:
 
 
 def _titled(title: str, namespace: str) -> str:
-    return f"{plain(title)} in namespace {plain(namespace)}" if namespace else plain(title)
+    return f"{plain(title)}{within(plain(namespace))}"
 
 
 def _blast(story: Story) -> Iterator[Block]:
@@ -236,7 +236,7 @@ def _older(story: Story, at: str) -> str:
 
 
 def _proof(one: Spec) -> tuple[str, str, str]:
-    return _STATES[one["dead"]], short(one["title"]), short(one["said"])
+    return STATES[one["dead"]], short(one["title"]), short(one["said"])
 
 
 def _remarks(story: Story) -> Iterator[Block]:

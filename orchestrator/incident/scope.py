@@ -12,7 +12,7 @@ from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import account, identity, leaks, origins, reachers, traces
 from orchestrator.incident.givers import given
 from orchestrator.incident.ground import LOOKUP
-from orchestrator.incident.model import Gone, Rule, Scope
+from orchestrator.incident.model import Gone, Rule, Scope, within
 from orchestrator.incident.places import everywhere
 from orchestrator.live.server import Denied, Rejected
 
@@ -96,8 +96,8 @@ def database_account(ground: Ground, value: str) -> Scope:
     found = [_account(ground, value, name, made) for name, made in account.named(ground, value)]
     if not found:
         raise Gone(
-            f"account {value}: no mount{origins.where(ground)} makes or keeps accounts of such a name; name its role "
-            "with --database-role"
+            f"account {value}: no mount{within(ground.namespace)} makes or keeps accounts of such a name; name its "
+            "role with --database-role"
         )
     whole = reduce(add, found)
     note = f"no lease stands for account {value}: if it lives, only the database can end it"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from orchestrator.incident.model import within
 from orchestrator.incident.status import DAMAGED
 from orchestrator.incident.tell import moment
 from orchestrator.report import err, out
@@ -78,8 +79,7 @@ def show_verified(found: Verified) -> None:
 def show_closed(found: Sequence[Shut]) -> None:
     """What an undo-close would open."""
     for one in found:
-        inside = f" in namespace {one.namespace}" if one.namespace else ""
-        out().print(f"  ○ {one.title}{inside}, shut since {moment(one.began)} UTC", style="green")
+        out().print(f"  ○ {one.title}{within(one.namespace)}, shut since {moment(one.began)} UTC", style="green")
 
 
 def show_opened(titles: Sequence[str]) -> None:

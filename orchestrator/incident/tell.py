@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.incident.model import Target
+from orchestrator.incident.model import STATES, Target, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _LONGEST = 300
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
-_STATES = {True: "dead", False: "alive", None: "unproven"}
 ENDS = {
     0: "all that was found is proven dead",
     1: "something lives on",
@@ -109,7 +108,7 @@ def _generic(line: Line) -> str:
 
 
 def _inside(data: Spec) -> str:
-    return f" in namespace {plain(data['namespace'])}" if data.get("namespace") else ""
+    return within(plain(data.get("namespace") or ""))
 
 
 def _agreed(data: Spec) -> str:
@@ -163,7 +162,7 @@ def _cut(data: Spec) -> str:
 def _proved(data: Spec) -> str:
     states: Counter[str] = Counter()
     for one in data["proofs"]:
-        states[_STATES[one["dead"]]] += one["count"]
+        states[STATES[one["dead"]].lower()] += one["count"]
     return f"tried again: {', '.join(f'{count:,} {state}' for state, count in states.items()) or 'nothing'}"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from orchestrator.incident.model import STATES
 from orchestrator.report import err, issued_document, out, show_issued
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _REVOKED_A_SECOND = 400
 _OFTEN = 0.1
-_STATES = {True: ("dead", "green"), False: ("ALIVE", "red"), None: ("unproven", "yellow")}
+_COLOURS = {True: "green", False: "red", None: "yellow"}
 
 
 def show_aside(preview: Preview) -> None:
@@ -120,8 +121,7 @@ def show_outcome(outcome: Outcome) -> None:
         console.print(f"  ! {what} lives: {reason}", style="red")
     table = Table("", "what", "proof", box=None, pad_edge=False, header_style="dim")
     for proof in outcome.proofs:
-        state, colour = _STATES[proof.dead]
-        table.add_row(state, proof.title, proof.said, style=colour)
+        table.add_row(STATES[proof.dead], proof.title, proof.said, style=_COLOURS[proof.dead])
     console.print(table)
     if outcome.reissued:
         _show_reissued(outcome.reissued)
