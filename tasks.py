@@ -206,10 +206,12 @@ NAMED = {
 
 
 @task(
+    auto_shortflags=False,  # so many flags would take letters that say nothing, such as -h for --path
     iterable=["token", "finding", "audit_log", *(name.replace("-", "_") for name in NAMED)],
     help={
         "incident": "its name: the evidence is kept in incidents/NAME",
         "environment": ENVIRONMENT,
+        "e": "the same as --environment",
         "namespace": "the namespace of what leaked, from the root; the environment's, or `all` for it and all below",
         "close": "hard shuts what gave it out, soft lets one an hour through, none leaves it open",
         "dry-run": "show what hangs on it, and end",
@@ -231,6 +233,7 @@ def revoke(
     _: Context,
     incident: str = "",
     environment: str = "dev",
+    e: str = "",
     namespace: str = "",
     krl: str = "",
     close: str = "hard",
@@ -275,23 +278,23 @@ def revoke(
         asked = commands.Asked(
             incident,
             [(sort.replace("_", "-"), value) for sort, values in named.items() for value in values or ()],
-            given.tokens(token or ()),
-            [Path(file) for file in finding or ()],
-            [Path(file) for file in audit_log or ()],
-            between,
-            namespace or None,
-            krl,
-            close,
-            dry_run,
-            reissue,
-            yes,
-            max_rate,
-            sign,
-            lambda _: ask("Cut all of this?"),
-            lambda: given.approval(approve),
+            tokens=given.tokens(token or ()),
+            findings=[Path(file) for file in finding or ()],
+            logs=[Path(file) for file in audit_log or ()],
+            between=between,
+            namespace=namespace or None,
+            krl=krl,
+            close=close,
+            dry_run=dry_run,
+            reissue=reissue,
+            yes=yes,
+            rate=max_rate,
+            sign=sign,
+            agree=lambda _: ask("Cut all of this?"),
+            approve=lambda: given.approval(approve),
         )
         show = words.show_preview if format == "text" else words.show_aside
-        found = commands.revoke(ROOT, environment, os.environ, asked, show, progress)
+        found = commands.revoke(ROOT, e or environment, os.environ, asked, show, progress)
         progress.clear()
         if isinstance(found, Outcome):
             as_json(words.outcome_document(found)) if format == "json" else words.show_outcome(found)

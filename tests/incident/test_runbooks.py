@@ -123,6 +123,12 @@ def test_every_command_of_ours_that_is_told_to_be_typed_exists() -> None:
     assert wrong == []
 
 
+def test_revoke_takes_no_letter_but_that_of_the_environment() -> None:
+    revoke = next(one for one in namespace.to_contexts() if one.name == "revoke")
+
+    assert [flag for flag in revoke.flag_names() if not flag.startswith("--")] == ["-e"]
+
+
 @pytest.mark.server
 def test_every_command_of_the_server_that_is_told_to_be_typed_exists(tmp_path: Path) -> None:
     program = servers.find(tmp_path, servers.BUILT_IN).program
