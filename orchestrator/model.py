@@ -350,9 +350,10 @@ class Object:
 
 @dataclass(frozen=True)
 class Leak:
-    """Who finds what hangs on a thing of a kind that a flag of `revoke` names; both are `module:function`."""
+    """Who finds what hangs on a thing of a kind that a flag of `revoke` names; functions are `module:function`."""
 
     scope: str
+    proofs: tuple[str, ...]  # the classes of credentials that it may find, each of which is proven dead
     pin: str = ""  # makes of what was said what means the same when it is said again later
     needs: tuple[Write, ...] = ()  # the requests that it takes, but for those that would read what is secret
 

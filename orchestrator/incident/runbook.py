@@ -41,16 +41,6 @@ KINDS: Mapping[str, str] = {
 CLOSES = ("hard", "soft", NONE)  # as `invoke revoke --close` knows them
 WORDS = ("title", "targets", "asks", "close", "steps", "proofs", "tell", "drill", "because", "drilled")
 _REQUIRED = ("title", "close", "steps", "tell", "drill")
-_LEAKS = (
-    "certificate",
-    "issuer",
-    "SSH certificate",
-    "SSH key",
-    "SSH CA",
-    "key version",
-    "ciphertext",
-    "secret version",
-)
 _STAMP = ("at", "server", "seconds", "result")
 _WAY = re.compile(r"-|prompt|file:.+")
 _HEADING = re.compile(r"^## (.+?)\s*$")
@@ -151,7 +141,9 @@ def placeholders(text: str) -> list[str]:
 
 
 def _classes() -> set[str]:
-    return {"token", *_LEAKS, *(gives.what for kind in CATALOG.values() for one in kind.objects for gives in one.gives)}
+    """The classes of credentials that an incident may prove dead."""
+    given = {gives.what for kind in CATALOG.values() for one in kind.objects for gives in one.gives}
+    return given.union(*(leak.proofs for kind in CATALOG.values() for leak in kind.leaks.values()))
 
 
 class _Sheet:
