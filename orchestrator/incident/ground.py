@@ -124,6 +124,11 @@ def made(ground: Ground, gives: Gives, source: str, filled: Callable[..., str], 
     )
 
 
+def policies_of(facts: Mapping[str, Json]) -> tuple[str, ...]:
+    """Every policy of a token: its own, and those of its entity and its groups."""
+    return (*(facts.get("policies") or ()), *(facts.get("identity_policies") or ()))
+
+
 def capabilities(server: Server, *paths: str) -> dict[str, set[str]]:
     """What the server lets its caller do at each path."""
     found = server.write("sys/capabilities-self", {"paths": list(paths)})

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestrator.incident.ground import policies_of
 from orchestrator.incident.model import Leases, Proof
 from orchestrator.incident.origins import lease
 from orchestrator.incident.reachers import live_policies
@@ -55,8 +56,7 @@ def _policies(tokens: Iterable[Credential]) -> dict[str, set[frozenset[str]]]:
     found: dict[str, set[frozenset[str]]] = {}
     for one in tokens:
         if one.what == "token":
-            held = (*(one.facts.get("policies") or ()), *(one.facts.get("identity_policies") or ()))
-            found.setdefault(one.namespace, set()).add(frozenset(held))
+            found.setdefault(one.namespace, set()).add(frozenset(policies_of(one.facts)))
     return found
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import SHUT_POLICIES, SHUT_POLICY
 from orchestrator.errors import Refused
+from orchestrator.incident.ground import policies_of
 from orchestrator.incident.model import Close, Gone, Rule, Scope, within
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def policy(ground: Ground, value: str) -> Scope:
 
 
 def _has(policy: str, facts: Mapping[str, Json]) -> bool:
-    return policy in (facts.get("policies") or ()) or policy in (facts.get("identity_policies") or ())
+    return policy in policies_of(facts)
 
 
 def _root(ground: Ground) -> Scope:

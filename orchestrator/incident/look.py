@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 ACCESSORS = "auth/token/accessors"
 _MADE = "auth/token/create"
 _ABSENT = 404
-_KEPT = ("accessor", "display_name", "entity_id", "expire_time", "issue_time", "meta", "orphan", "path", "policies")
+_KEPT = (
+    "accessor",
+    "display_name",
+    "entity_id",
+    "expire_time",
+    "identity_policies",
+    "issue_time",
+    "meta",
+    "orphan",
+    "path",
+    "policies",
+)
 
 
 class Unclear(StrongroomError):  # noqa: N818 - the name is the sentence: the answer is unclear

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
+from orchestrator.incident.ground import policies_of
 from orchestrator.incident.model import Rule, Scope
 from orchestrator.live.bulk import Ask, send
 from orchestrator.live.server import Denied
@@ -49,7 +50,7 @@ def _readers(ground: Ground, asked: str, title: str) -> Scope:
     reach = Reach(policies, asked)
 
     def reads(facts: Spec) -> bool:
-        return bool(reach.of((*(facts.get("policies") or ()), *(facts.get("identity_policies") or ()))).granted)
+        return bool(reach.of(policies_of(facts)).granted)
 
     return Scope(
         rules=(Rule(title, ground.namespace, reads),), notes=tuple(f"{title}: {one}" for one in sorted(doubts))

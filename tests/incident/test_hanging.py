@@ -53,3 +53,16 @@ def test_leases_end_with_their_tokens_and_no_others(doors: Scene) -> None:
         True,
         "ended with their tokens; each of the 3 that are left has time left: none of them hung on a dead token",
     )
+
+
+def test_leases_by_a_policy_of_the_entity_are_looked_for(doors: Scene) -> None:
+    doors.approle("guests", mount="visitors")
+    entity = doors.login("guests", "visitors")["entity_id"]
+    doors.server.write(f"identity/entity/id/{entity}", {"policies": ["doors"]})
+    guest = doors.server.as_token(doors.login("guests", "visitors")["client_token"])
+    guest.request("POST", "ssh/creds/door", {"ip": "127.0.0.1"})
+
+    preview = doors.look(("role", "auth/visitors/guests"))
+
+    assert preview.blast is not None
+    assert preview.blast.leases == ((doors.namespace, "ssh/creds/door", 1),)
