@@ -19,7 +19,7 @@ from orchestrator.incident.journal import opened as journal_of
 from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
 from orchestrator.incident.reissue import begun
-from orchestrator.incident.scope import closing
+from orchestrator.incident.scope import CLOSES, closing
 from orchestrator.incident.scope import scope as scope_of
 from orchestrator.incident.story import story
 from orchestrator.live import bulk
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from orchestrator.incident.run import Outcome, Preview
     from orchestrator.incident.story import Shut
     from orchestrator.live.session import Session
-
-
-WAYS = ("hard", "soft", "none")
 
 
 @dataclass(frozen=True)
@@ -96,8 +93,8 @@ def revoke(
 ) -> Outcome | Preview:
     """Look, show, ask, and carry it out; a dry run ends after the look and leaves nothing behind."""
     folder = evidence.folder(root, asked.incident)
-    if asked.close not in WAYS:
-        raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
+    if asked.close not in CLOSES:
+        raise StrongroomError(f"--close {asked.close}: write {', '.join(CLOSES)}")
     known_keys = hosts.existing(asked.krl) if asked.krl else b""
     with _ground(root, name, environ, asked.rate, asked.logs, asked.between) as (session, ground):
         if asked.sign:

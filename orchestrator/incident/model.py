@@ -19,6 +19,9 @@ def within(namespace: str) -> str:
     return f" in namespace {namespace}" if namespace else ""
 
 
+NOBODY = "nobody declared it"  # who owns what the YAML does not know
+
+
 class Gone(StrongroomError):  # noqa: N818 - the name is the sentence: what was named is gone
     """There is no such thing on the server (any more)."""
 

@@ -14,7 +14,7 @@ from orchestrator.config.words import meant
 from orchestrator.declared import Where
 from orchestrator.errors import ConfigInvalid, Problem, StrongroomError
 from orchestrator.incident import drills
-from orchestrator.incident.scope import SORTS
+from orchestrator.incident.scope import CLOSES, SORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +38,6 @@ KINDS: Mapping[str, str] = {
     "path": "a path, such as auth/approle/payments",
     "secret": "where the secret is to be read: prompt, file:PATH, or - for stdin",
 }
-CLOSES = ("hard", "soft", NONE)  # as `invoke revoke --close` knows them
 WORDS = ("title", "targets", "asks", "close", "steps", "proofs", "tell", "drill", "because", "drilled")
 _REQUIRED = ("title", "close", "steps", "tell", "drill")
 _STAMP = ("at", "server", "seconds", "result")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.incident.ground import Ground
     from orchestrator.incident.model import Target
 
+CLOSES = ("hard", "soft", "none")  # how what gave it out is shut
 Resolver = Callable[["Ground", str], Scope]
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.incident import evidence, journal
+from orchestrator.incident.model import NOBODY
 from orchestrator.incident.tell import seconds
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json, Spec
     from orchestrator.incident.journal import Line
 
-NOBODY = "nobody declared it"
 _STEPS = (
     ("shut", ("closed",)),
     ("counted", ("found",)),

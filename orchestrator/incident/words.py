@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from orchestrator.incident.model import STATES
+from orchestrator.incident.model import NOBODY, STATES
 from orchestrator.report import err, issued_document, out, show_issued
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _show_blast(found: Blast, preview: Preview, console: Console) -> None:
     table.add_column("alive", justify="right")
     table.add_column("owner")
     for (source, what), count in sorted(Counter((one.source, one.what) for one in found.credentials).items()):
-        table.add_row(source, what, str(count), preview.owners.get(source, "nobody declared it"))
+        table.add_row(source, what, str(count), preview.owners.get(source, NOBODY))
     if found.credentials:
         console.print(table)
     looked = f"{found.tokens} tokens were looked at with {found.requests} requests in {found.seconds:.1f} s"

@@ -18,6 +18,7 @@ from orchestrator.commands import runbook as commands
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
 from orchestrator.incident import drill, drills, runbook
 from orchestrator.incident.journal import FILE, read
+from orchestrator.incident.scope import CLOSES
 from orchestrator.incident.walk import Walk, walk
 from orchestrator.live.server import Denied
 from orchestrator.local import servers
@@ -409,6 +410,4 @@ def test_exactly_what_leaked_is_dead_after_the_drill(place: Path, name: str, req
 def test_every_word_of_a_runbook_is_explained() -> None:
     text = (REPOSITORY / "docs/runbooks.md").read_text()
 
-    assert [
-        one for one in (*runbook.WORDS, *runbook.DOES, *runbook.KINDS, *runbook.CLOSES) if f"`{one}`" not in text
-    ] == []
+    assert [one for one in (*runbook.WORDS, *runbook.DOES, *runbook.KINDS, *CLOSES) if f"`{one}`" not in text] == []
