@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import StrongroomError
 from orchestrator.incident import drill as drills
 from orchestrator.incident import runbook
-from orchestrator.incident.telling import Terminal
+from orchestrator.incident.show.walking import Terminal
 from orchestrator.incident.walk import Walk, steps, walk
 
 if TYPE_CHECKING:

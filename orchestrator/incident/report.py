@@ -8,7 +8,7 @@ from orchestrator.incident.journal import FILE
 from orchestrator.incident.logged import FILE as FILE_OF_LINES
 from orchestrator.incident.model import STATES, within
 from orchestrator.incident.pages import Block, Commands, Heading, Paragraph, Table, markdown, page
-from orchestrator.incident.tell import ENDS, counted, lasting, moment, plain, seconds, sentence, short, targets
+from orchestrator.incident.sentences import ENDS, counted, lasting, moment, plain, seconds, sentence, short, targets
 from orchestrator.local import files
 
 if TYPE_CHECKING:

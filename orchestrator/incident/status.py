@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
 from orchestrator.incident import evidence, journal, seal
+from orchestrator.incident.sentences import sentence, targets
 from orchestrator.incident.story import Story, story
-from orchestrator.incident.tell import sentence, targets
 from orchestrator.local import files
 
 if TYPE_CHECKING:

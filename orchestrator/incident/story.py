@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.incident import evidence, journal
 from orchestrator.incident.model import NOBODY
-from orchestrator.incident.tell import seconds
+from orchestrator.incident.sentences import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -11,8 +11,8 @@ from rich.markup import escape
 
 from orchestrator.entry import ask
 from orchestrator.errors import Refused
-from orchestrator.incident import words
 from orchestrator.incident.runbook import DOES, FOLDER, KINDS, NONE
+from orchestrator.incident.show import revocation
 from orchestrator.incident.walk import DONE, SKIP
 from orchestrator.report import err, out
 
@@ -36,7 +36,7 @@ class Terminal:
     incident: str
     done: Sequence[int] = ()  # the manual steps that the command line says are done
     terminal: bool = field(default_factory=sys.stdin.isatty)
-    bar: words.Progress = field(default_factory=words.Progress)
+    bar: revocation.Progress = field(default_factory=revocation.Progress)
     total: int = 0
 
     @property
@@ -89,11 +89,11 @@ class Terminal:
 
     def preview(self, preview: Preview) -> None:
         self.bar.clear()
-        words.show_preview(preview)
+        revocation.show_preview(preview)
 
     def outcome(self, outcome: Outcome) -> None:
         self.bar.clear()
-        words.show_outcome(outcome)
+        revocation.show_outcome(outcome)
 
     def ended(self, step: Step, words: str) -> None:
         err().print(f"step {step.number}: {words}", style="green", markup=False)

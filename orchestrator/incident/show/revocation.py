@@ -1,4 +1,4 @@
-"""Every word of an incident that is printed: the answer on stdout, for people or as JSON; all else on stderr."""
+"""What is printed of a revocation: the answer on stdout, for people or as JSON; all else on stderr."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from orchestrator.incident.model import within
+from orchestrator.incident.sentences import moment
 from orchestrator.incident.status import DAMAGED
-from orchestrator.incident.tell import moment
 from orchestrator.report import err, out
 
 if TYPE_CHECKING:
