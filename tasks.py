@@ -270,7 +270,7 @@ def revoke(
     named = {name: value for name, value in locals().items() if name.replace("_", "-") in NAMED}
     with answering(format) as answer:
         from orchestrator.commands import incident as commands
-        from orchestrator.incident import given
+        from orchestrator.incident import secret_input
         from orchestrator.incident.run import Outcome
         from orchestrator.incident.show import revocation
         from orchestrator.report import as_json
@@ -279,7 +279,7 @@ def revoke(
         asked = commands.Asked(
             incident,
             [(sort.replace("_", "-"), value) for sort, values in named.items() for value in values or ()],
-            tokens=given.tokens(token or ()),
+            tokens=secret_input.tokens(token or ()),
             findings=[Path(file) for file in finding or ()],
             logs=[Path(file) for file in audit_log or ()],
             between=between,
@@ -292,7 +292,7 @@ def revoke(
             rate=max_rate,
             sign=sign,
             agree=lambda _: ask("Cut all of this?"),
-            approve=lambda: given.approval(approve),
+            approve=lambda: secret_input.approval(approve),
         )
         show = revocation.show_preview if format == "text" else revocation.show_aside
         found = commands.revoke(ROOT, e or environment, os.environ, asked, show, progress)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import approval, close, evidence, hosts, leaked, leaks, places, run, seal, sign, traces
+from orchestrator.incident import approval, close, evidence, hosts, places, run, seal, sign, traces, values
 from orchestrator.incident.ground import Ground, unknown
 from orchestrator.incident.hooks import Hooks
 from orchestrator.incident.journal import FILE, now, read
 from orchestrator.incident.journal import opened as journal_of
+from orchestrator.incident.kinds import flags
 from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
 from orchestrator.incident.reissue import begun
@@ -229,15 +230,15 @@ def _before(folder: Path) -> list[Target]:
     return [Target(**one) for line in lines if line.what == "agreed" for one in line.data["targets"]]
 
 
-def _targets(ground: Ground, asked: Asked, before: Sequence[Target]) -> leaked.Named:
+def _targets(ground: Ground, asked: Asked, before: Sequence[Target]) -> values.Named:
     """What leaked, each with its namespace; leaked tokens become their accessors, by which they are held."""
     below = asked.namespace == places.ALL
     namespace = ground.namespace if below or asked.namespace is None else asked.namespace
     inside = ground.inside(namespace)
     grounds = list(places.tree(inside)) if below and (asked.tokens or asked.findings) else [inside]
-    said = leaked.Named(tuple(Target(sort, value, namespace, below) for sort, value in asked.targets))
-    said = replace(said, targets=tuple(leaks.pinned(ground, one, before) for one in said.targets))
-    found = said + leaked.tokens(grounds, asked.tokens) + leaked.findings(grounds, asked.findings)
+    said = values.Named(tuple(Target(sort, value, namespace, below) for sort, value in asked.targets))
+    said = replace(said, targets=tuple(flags.pinned(ground, one, before) for one in said.targets))
+    found = said + values.tokens(grounds, asked.tokens) + values.findings(grounds, asked.findings)
     if not found.targets:
         names = "nothing is named as leaked: say --role, --accessor, --token or another of --help"
         raise StrongroomError("\n".join(found.notes) or names)

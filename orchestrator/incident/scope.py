@@ -9,9 +9,10 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import account, identity, leaks, origins, reachers, traces
+from orchestrator.incident import account, identity, origins, reachers, traces
 from orchestrator.incident.givers import given
 from orchestrator.incident.ground import LOOKUP
+from orchestrator.incident.kinds import flags
 from orchestrator.incident.model import Gone, Rule, Scope, within
 from orchestrator.incident.places import everywhere
 from orchestrator.live.server import Denied, Rejected
@@ -136,7 +137,7 @@ SORTS: Mapping[str, Resolver] = {
     "lease-prefix": lease_prefix,
     "secret-id-accessor": secret_id_accessor,
     "everything": everything,
-    **{sort: partial(leaks.scope, sort) for sort in leaks.SORTS},
+    **{sort: partial(flags.scope, sort) for sort in flags.SORTS},
     "account": database_account,
 }
 

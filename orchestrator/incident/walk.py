@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.commands import incident as commands
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import evidence, given
+from orchestrator.incident import evidence, secret_input
 from orchestrator.incident.journal import FILE, opened, read
 from orchestrator.incident.run import Outcome
 from orchestrator.incident.runbook import NONE, Step, placeholders
@@ -131,7 +131,7 @@ def _check(asked: Walk) -> None:
 
 
 def _unfit(question: Question, answer: str) -> str:
-    if any(given.is_a_token(word) for word in answer.split()):
+    if any(secret_input.is_a_token(word) for word in answer.split()):
         return (
             f"{question.name}: this is a token itself, which would stand in the journal; write where it is to be read"
         )
@@ -273,7 +273,7 @@ def _leak(asked: Walk, answers: Mapping[str, str], *, dry_run: bool) -> commands
     ways = [value for sort, value in targets if sort == TOKEN]
     for way in ways:
         if way not in asked.held:  # stdin and a person tell it once
-            asked.held[way] = given.tokens([way])
+            asked.held[way] = secret_input.tokens([way])
     return commands.Asked(
         asked.incident,
         [(sort, value) for sort, value in targets if sort != TOKEN],
@@ -282,7 +282,7 @@ def _leak(asked: Walk, answers: Mapping[str, str], *, dry_run: bool) -> commands
         dry_run=dry_run,
         yes="" if dry_run else asked.yes,
         agree=asked.voice.agree,
-        approve=lambda: given.approval(asked.approve),
+        approve=lambda: secret_input.approval(asked.approve),
     )
 
 
