@@ -7,8 +7,6 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from orchestrator.entry import ask
 from orchestrator.errors import Refused
 from orchestrator.incident.runbook import DOES, FOLDER, KINDS, NONE
@@ -57,20 +55,18 @@ class Terminal:
                 f"{self.again} --set {question.name}={question.example}"
             )
         nothing = "; nothing when there is none" if question.optional else ""
-        err().print(_wrapped(f"{question.text} ({KINDS[question.kind]}{nothing})"), markup=False)
+        err().print(_wrapped(f"{question.text} ({KINDS[question.kind]}{nothing})"))
         return self._line(f"{question.name} [such as {question.example}]: ")
 
     def step(self, step: Step) -> None:
         console = err()
-        console.print(
-            f"\nstep {step.number} of {self.total}: {DOES.get(step.do, 'by hand')}", style="bold", markup=False
-        )
+        console.print(f"\nstep {step.number} of {self.total}: {DOES.get(step.do, 'by hand')}", style="bold")
         if step.say:
-            console.print(_wrapped(step.say), markup=False)
+            console.print(_wrapped(step.say))
         for command in step.run:
-            console.print(f"    {command}", markup=False, soft_wrap=True, highlight=False, style="cyan")
+            console.print(f"    {command}", style="cyan")
         if step.see:
-            console.print(_wrapped(f"When it worked: {step.see}"), markup=False)
+            console.print(_wrapped(f"When it worked: {step.see}"))
 
     def by_hand(self, step: Step) -> str:
         if step.number in self.done:
@@ -96,7 +92,7 @@ class Terminal:
         revocation.show_outcome(outcome)
 
     def ended(self, step: Step, words: str) -> None:
-        err().print(f"step {step.number}: {words}", style="green", markup=False)
+        err().print(f"step {step.number}: {words}", style="green")
 
     def progress(self, word: str, done: int, total: int) -> None:
         self.bar(word, done, total)
@@ -118,8 +114,8 @@ def _wrapped(text: str) -> str:
 def show_list(books: Sequence[Runbook]) -> None:
     console = out()
     for book in books:
-        console.print(f"{book.name}", style="bold", markup=False, highlight=False)
-        console.print(f"    {book.title}; {_last(book)}", markup=False, highlight=False)
+        console.print(f"{book.name}", style="bold")
+        console.print(f"    {book.title}; {_last(book)}")
 
 
 def _last(book: Runbook) -> str:
@@ -135,12 +131,12 @@ def list_document(books: Sequence[Runbook]) -> dict[str, Json]:
 
 
 def show_walked(walked: Walked) -> None:
-    out().print(f"{walked.incident}: all {walked.done} steps are behind us", markup=False)
+    out().print(f"{walked.incident}: all {walked.done} steps are behind us")
     for one in walked.skipped:
-        out().print(f"  ! step {escape(one)}", style="yellow")
+        out().print(f"  ! step {one}", style="yellow")
     for one in walked.unproven:
-        out().print(f"  ! unproven: {escape(one)}", style="yellow")
-    err().print(f"the evidence is in {walked.folder}", style="dim", markup=False, soft_wrap=True)
+        out().print(f"  ! unproven: {one}", style="yellow")
+    err().print(f"the evidence is in {walked.folder}", style="dim")
 
 
 def show_drilled(drilled: Drilled) -> None:
@@ -148,15 +144,14 @@ def show_drilled(drilled: Drilled) -> None:
     console.print(
         f"{drilled.name} on {drilled.server}: {drilled.result}, in {drilled.seconds:.1f} s",
         style="green" if drilled.passed else "red",
-        highlight=False,
     )
     for one in drilled.counts:
-        console.print(f"  {one}", highlight=False, markup=False)
+        console.print(f"  {one}")
     for one in drilled.wrong:
-        console.print(f"  ! {one}", style="red", markup=False)
+        console.print(f"  ! {one}", style="red")
     for one in drilled.not_run:
-        console.print(f"  - not run: {one}", style="yellow", markup=False)
-    console.print(f"  the evidence is in {drilled.folder}", markup=False, soft_wrap=True)
+        console.print(f"  - not run: {one}", style="yellow")
+    console.print(f"  the evidence is in {drilled.folder}")
 
 
 def drilled_document(drilled: Drilled) -> dict[str, Json]:
