@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from orchestrator.incident.ground import Ground
     from orchestrator.incident.model import Credential
-    from orchestrator.incident.origins import Origin
+    from orchestrator.incident.origin import Origin
 
 _EARLY, _LATE = -1, (2, 15)  # seconds by which a lease may be younger than the second in its account's name
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import account, identity, origins, reachers, traces
-from orchestrator.incident.givers import given
 from orchestrator.incident.ground import LOOKUP
 from orchestrator.incident.kinds import flags
 from orchestrator.incident.model import Gone, Rule, Scope, within
+from orchestrator.incident.origin_scope import scope_of
 from orchestrator.incident.places import everywhere
 from orchestrator.live.server import Denied, Rejected
 
@@ -52,7 +52,7 @@ def _lookup(ground: Ground, value: str) -> Mapping[str, Json] | None:
 
 def role(ground: Ground, value: str) -> Scope:
     """All that a role gave out, whichever engine or auth method it belongs to."""
-    found = [given(ground, one) for one in origins.named(ground, value)]
+    found = [scope_of(ground, one) for one in origins.named(ground, value)]
     if not any(one.rules or one.listers or one.turns for one in found):
         raise StrongroomError("\n".join(dict.fromkeys(note for one in found for note in one.notes)))
     return reduce(add, found)
@@ -62,7 +62,7 @@ def mount(ground: Ground, value: str) -> Scope:
     """All that a mount gave out: by every object on it, and every lease below it."""
     family, path = origins.mounted(ground, value)
     covered = family == "auth"
-    objects = reduce(add, (given(ground, one, covered=covered) for one in origins.on(ground, family, path)), Scope())
+    objects = reduce(add, (scope_of(ground, one, covered=covered) for one in origins.on(ground, family, path)), Scope())
     if family == "auth":
         where = f"auth/{path}/"
         title = f"auth/{path}"

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
-    from orchestrator.incident.origins import Origin
+    from orchestrator.incident.origin import Origin
 
 _ENTITIES = "identity/entity/id"
 _ORPHANS = (("auth/token/create-orphan", ("create", "update")), ("auth/token/create", ("sudo",)))
 
 
-def given(ground: Ground, one: Origin, *, covered: bool = False) -> Scope:
+def scope_of(ground: Ground, one: Origin, *, covered: bool = False) -> Scope:
     """What hangs on an object; `covered` says that all the tokens of its mount are cut with it."""
     live = one.live(ground.server)
     close = one.close(ground.namespace, live)
