@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 from orchestrator.entry import ask
 from orchestrator.errors import Refused
-from orchestrator.incident.runbook import DOES, FOLDER, KINDS, NONE
+from orchestrator.incident.runbooks.runbook import DOES, FOLDER, KINDS, NONE
+from orchestrator.incident.runbooks.walker import DONE, SKIP
 from orchestrator.incident.show import revocation
-from orchestrator.incident.walk import DONE, SKIP
 from orchestrator.report import err, out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.documents import Json
-    from orchestrator.incident.drill import Drilled
     from orchestrator.incident.run import Outcome, Preview
-    from orchestrator.incident.runbook import Question, Runbook, Step
-    from orchestrator.incident.walk import Walked
+    from orchestrator.incident.runbooks.drill import Drilled
+    from orchestrator.incident.runbooks.runbook import Question, Runbook, Step
+    from orchestrator.incident.runbooks.walker import Walked
 
 _WIDTH = 78
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from orchestrator.incident.drills.stage import Life, Planted
+from orchestrator.incident.runbooks.drills.stage import Life, Planted
 
 if TYPE_CHECKING:
     from orchestrator.documents import Json
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 CERTIFICATES = 10
 ROLE: dict[str, Json] = {

@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident.drills.stage import Life, Planted
+from orchestrator.incident.runbooks.drills.stage import Life, Planted
 from orchestrator.live.server import Rejected
 from orchestrator.local import files, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 _KEYS = ".strongroom/stack/vault/keys.json"
 _ROTATE = "sys/rotate/root"

@@ -8,13 +8,13 @@ import signal
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident.drills.stage import Planted
+from orchestrator.incident.runbooks.drills.stage import Planted
 from orchestrator.local import bao, process
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 _NODE = ".strongroom/stack/vault"
 _STATE = ".strongroom/stack/state.json"

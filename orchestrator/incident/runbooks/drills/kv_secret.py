@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.incident.drills.stage import Life, Planted
+from orchestrator.incident.runbooks.drills.stage import Life, Planted
 
 if TYPE_CHECKING:
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 VERSIONS = 3
 OTHERS = 10

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.incident.drills.stage import Planted, Stage
+    from orchestrator.incident.runbooks.drills.stage import Planted, Stage
 
 _SHARED = {"stage"}
 

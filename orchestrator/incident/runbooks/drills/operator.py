@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.incident.drills.stage import Life, Planted
+from orchestrator.incident.runbooks.drills.stage import Life, Planted
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 LOGINS = 5
 WAYS = ("userpass", "staff")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.incident.drills.approle_secret_id import secret_id
-from orchestrator.incident.drills.stage import Planted
+from orchestrator.incident.runbooks.drills.approle_secret_id import secret_id
+from orchestrator.incident.runbooks.drills.stage import Planted
 
 if TYPE_CHECKING:
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 TOKENS = 20
 ACCOUNTS = 10

@@ -7,14 +7,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident.drills.stage import Life, Planted
+from orchestrator.incident.runbooks.drills.stage import Life, Planted
 from orchestrator.local import process
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.documents import Json
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 ROLE: dict[str, Json] = {
     "key_type": "ca",

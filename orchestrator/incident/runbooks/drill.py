@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident import drills
-from orchestrator.incident.drills.stage import Stage, together
 from orchestrator.incident.journal import now
-from orchestrator.incident.runbook import FOLDER, NONE, load
+from orchestrator.incident.runbooks import drills
+from orchestrator.incident.runbooks.drills.stage import Stage, together
+from orchestrator.incident.runbooks.runbook import FOLDER, NONE
+from orchestrator.incident.runbooks.sheet import load
+from orchestrator.incident.runbooks.walk import walk
+from orchestrator.incident.runbooks.walker import DONE, Walk
 from orchestrator.incident.verify import verify
-from orchestrator.incident.walk import DONE, Walk, walk
 from orchestrator.live.wire import open_server
 from orchestrator.local import files, postgres, servers
 from orchestrator.local import stack as local
@@ -27,9 +29,9 @@ from orchestrator.local import stack as local
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.incident.drills.stage import Life, Planted
     from orchestrator.incident.run import Outcome, Preview
-    from orchestrator.incident.runbook import Question, Runbook, Step
+    from orchestrator.incident.runbooks.drills.stage import Life, Planted
+    from orchestrator.incident.runbooks.runbook import Question, Runbook, Step
 
 NAME = "drill"
 DATABASE = {  # declared, so that its accounts are looked for in the database itself

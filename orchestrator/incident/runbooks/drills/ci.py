@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from orchestrator.incident.drills.stage import Life, Planted
+from orchestrator.incident.runbooks.drills.stage import Life, Planted
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
     from orchestrator.documents import Json
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 JOBS = 50
 LOGIN = "auth/jwt/login"

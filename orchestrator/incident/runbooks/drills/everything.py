@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.incident.drills.approle_secret_id import secret_id
-from orchestrator.incident.drills.stage import Life, Planted
+from orchestrator.incident.runbooks.drills.approle_secret_id import secret_id
+from orchestrator.incident.runbooks.drills.stage import Life, Planted
 
 if TYPE_CHECKING:
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 ACCOUNTS = 10
 SECRET = "secret/payments"  # noqa: S105 - a path

@@ -8,13 +8,13 @@ from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident.drills.stage import Planted
+from orchestrator.incident.runbooks.drills.stage import Planted
 from orchestrator.local import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 SEALED = 2
 _KEYS = ".strongroom/stack/vault/keys.json"

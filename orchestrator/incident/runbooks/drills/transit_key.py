@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from orchestrator.incident.drills.stage import Life, Planted
+from orchestrator.incident.runbooks.drills.stage import Life, Planted
 from orchestrator.live.server import Rejected
 
 if TYPE_CHECKING:
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 TEXT = base64.b64encode(b"an order").decode()
 RECORDS = 20

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from orchestrator.incident.drills.pki_key import ROLE, authority, certificate, issued
-from orchestrator.incident.drills.stage import Life, Planted
+from orchestrator.incident.runbooks.drills.pki_key import ROLE, authority, certificate, issued
+from orchestrator.incident.runbooks.drills.stage import Life, Planted
 from orchestrator.live.server import Rejected
 
 if TYPE_CHECKING:
-    from orchestrator.incident.drills.stage import Stage
+    from orchestrator.incident.runbooks.drills.stage import Stage
 
 
 def plant(stage: Stage) -> Planted:

@@ -1,11 +1,8 @@
-"""Runbooks: what each file of `runbooks/` says, or every mistake in them with its place."""
+"""The files of `runbooks/`, each read to a Runbook, or to every mistake in it with its place."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-import string
-from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import CATALOG
@@ -13,88 +10,21 @@ from orchestrator.config import source
 from orchestrator.config.words import meant
 from orchestrator.declared import Where
 from orchestrator.errors import ConfigInvalid, Problem, StrongroomError
-from orchestrator.incident import drills
+from orchestrator.incident.runbooks import drills
+from orchestrator.incident.runbooks.runbook import DOES, FOLDER, KINDS, NONE, Question, Runbook, Step, placeholders
 from orchestrator.incident.scope import CLOSES, SORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from orchestrator.config.source import Node
-    from orchestrator.documents import Json
 
-FOLDER = "runbooks"
-NONE = "none"
 HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation", "Proof")
-DOES: Mapping[str, str] = {
-    "status": "ask the server how it is",
-    "preflight": "look at what hangs on the leak; nothing is changed",
-    "revoke": "shut the source, cut everything that hangs on it, and prove it dead",
-    "verify": "check that no line of the evidence was changed",
-    "undo-close": "open again what was shut",
-}
-KINDS: Mapping[str, str] = {
-    "name": "one word",
-    "path": "a path, such as auth/approle/payments",
-    "secret": "where the secret is to be read: prompt, file:PATH, or - for stdin",
-}
 WORDS = ("title", "targets", "asks", "close", "steps", "proofs", "tell", "drill", "because", "drilled")
 _REQUIRED = ("title", "close", "steps", "tell", "drill")
 _STAMP = ("at", "server", "seconds", "result")
-_WAY = re.compile(r"-|prompt|file:.+")
 _HEADING = re.compile(r"^## (.+?)\s*$")
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a runbook has to know first; the answer to one of kind secret is a way to it, never the secret."""
-
-    name: str
-    text: str
-    kind: str
-    example: str
-    optional: bool = False
-
-    def wrong(self, answer: str) -> str:
-        """Why an answer is none, nothing when it is one."""
-        if not answer:
-            return "" if self.optional else f"{self.name}: an answer is needed, such as {self.example}"
-        fits = {"name": len(answer.split()) >= 1, "path": "/" in answer, "secret": bool(_WAY.fullmatch(answer))}
-        return "" if fits[self.kind] else f"{self.name}: this is not {KINDS[self.kind]}; an example: {self.example}"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to do: by a command of ours (`do`), or by a person (`say`, with the commands to `run`)."""
-
-    number: int
-    do: str = ""
-    say: str = ""
-    run: tuple[str, ...] = ()
-    see: str = ""  # what it looks like when it worked
-
-
-@dataclass(frozen=True)
-class Runbook:
-    """What to do when one thing happens."""
-
-    name: str
-    title: str
-    questions: tuple[Question, ...]
-    targets: tuple[tuple[str, str], ...]  # (flag of `invoke revoke`, its value with placeholders)
-    close: str
-    steps: tuple[Step, ...]
-    proofs: tuple[str, ...]  # the classes of credentials that must be proven dead
-    tell: tuple[str, ...]
-    drill: str
-    because: str = ""  # why there is no drill
-    drilled: Mapping[str, Json] = field(default_factory=dict)
-
-    @property
-    def digest(self) -> str:
-        """Changes with what it does, and not with its words."""
-        does = [*map(astuple, self.steps), *self.targets, self.close, self.proofs]
-        return hashlib.sha256(repr(does).encode()).hexdigest()[:12]
 
 
 def files(root: Path) -> list[Path]:
@@ -105,14 +35,14 @@ def problems(root: Path) -> list[Problem]:
     """All that is wrong with the runbooks of a project."""
     found: list[Problem] = []
     for path in files(root):
-        _Sheet(path, found).read()
+        Sheet(path, found).read()
     return found
 
 
 def load_all(root: Path) -> list[Runbook]:
     """Every runbook, right; ConfigInvalid with every mistake of all of them otherwise."""
     found: list[Problem] = []
-    read = [_Sheet(path, found).read() for path in files(root)]
+    read = [Sheet(path, found).read() for path in files(root)]
     if found:
         raise ConfigInvalid(found)
     return [one for one in read if one]
@@ -124,19 +54,10 @@ def load(root: Path, name: str) -> Runbook:
     if path not in files(root):
         raise StrongroomError(f"runbook {name}: there is none; {meant(name, [one.stem for one in files(root)])}")
     found: list[Problem] = []
-    read = _Sheet(path, found).read()
+    read = Sheet(path, found).read()
     if read is None or found:
         raise ConfigInvalid(found)
     return read
-
-
-def placeholders(text: str) -> list[str]:
-    """The names in braces, in their order.
-
-    >>> placeholders("invoke revoke --role {role}")
-    ['role']
-    """
-    return [name for _, name, _, _ in string.Formatter().parse(text) if name]
 
 
 def _classes() -> set[str]:
@@ -145,7 +66,7 @@ def _classes() -> set[str]:
     return given.union(*(leak.proofs for kind in CATALOG.values() for leak in kind.leaks.values()))
 
 
-class _Sheet:
+class Sheet:
     """One file on its way to a Runbook; what is wrong goes into `problems`."""
 
     def __init__(self, path: Path, problems: list[Problem]) -> None:
