@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
 from orchestrator.incident.ground import kind_of, made
+from orchestrator.incident.look import Unclear, words
 from orchestrator.incident.model import Close, Credential, Gone, Lister, Rule, Scope, within
 from orchestrator.incident.origin import Origin
 from orchestrator.live.bulk import send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from orchestrator.documents import Spec
     from orchestrator.incident.ground import Ground
+    from orchestrator.live.bulk import Ask, Reply
     from orchestrator.model import Kind, Object, Write
 
 _MOUNTED = ("auth", "secrets")
+_NOTHING = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}
 _LEASES = "sys/leases/lookup/"
 _SECONDS = len("2026-01-31T12:00:00")
 
@@ -173,10 +177,17 @@ def by_accessor(ground: Ground, value: str) -> Scope:
     ]
     owners = {id(single.look.ask): (one, single) for one, single in asked}
     for ask, reply in send(ground.line, [single.look.ask for _, single in asked]):
-        if reply.ok:
-            one, single = owners[id(ask)]
+        one, single = owners[id(ask)]
+        if _knows(ask, reply, single.look.gone):
             return _given(ground, one, single, reply.data)
     raise Gone(f"SecretID accessor {value}: no role{within(ground.namespace)} knows it; it expired, or is destroyed")
+
+
+def _knows(ask: Ask, reply: Reply, gone: Iterable[str] = ()) -> bool:
+    """Whether a role knows what it was asked for; nothing at all is the answer for what is another role's."""
+    if reply.ok or reply.status in _NOTHING or any(word in words(reply) for word in gone):
+        return reply.ok
+    raise Unclear(f"{ask.path}: {words(reply)}")
 
 
 def by_value(ground: Ground, value: str) -> str | None:
@@ -192,7 +203,7 @@ def by_value(ground: Ground, value: str) -> str | None:
 def _asked(ground: Ground, one: Origin, write: Write, value: str) -> str | None:
     ask = ground.ask(write, partial(one.filled, id=value))
     for _, reply in send(ground.line, [ask]):
-        if reply.ok:
+        if _knows(ask, reply):
             return str(reply.data[write.keys[0]])
     return None
 
