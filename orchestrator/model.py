@@ -267,7 +267,8 @@ class Gives:
     list: str = ""  # where the server lists them
     id: str = "{key}"  # its id by its key in the list
     end: Write | None = None  # the request that ends one
-    by_value: Write | None = None  # the request that finds one by its own value, {id}, and answers with its id
+    by_value: Write | None = None  # the request that finds one by its own value, {id}
+    by_value_id: str = ""  # what its answer calls the id
     look: Write = Write("")  # the request whose answer tells whether one lives
     gone: tuple[str, ...] = ()  # words by which that request is refused where there is none
     flag: str = ""  # what that answer holds, not empty and not false, of one that is dead

@@ -19,7 +19,8 @@ _SECRET_ID = Gives(
     "SecretID",
     list=f"{_MADE}/",
     end=Write(f"{_MADE}-accessor/destroy", data={"secret_id_accessor": "{id}"}),
-    by_value=Write(f"{_MADE}/lookup", keys=("secret_id_accessor",), data={"secret_id": "{id}"}),
+    by_value=Write(f"{_MADE}/lookup", data={"secret_id": "{id}"}),
+    by_value_id="secret_id_accessor",
     look=Write(f"{_MADE}-accessor/lookup", data={"secret_id_accessor": "{id}"}),
     gone=("failed to find accessor entry",),
 )

@@ -12,7 +12,7 @@ from orchestrator.errors import StrongroomError
 from orchestrator.incident import evidence
 from orchestrator.incident.ground import function
 from orchestrator.incident.hanging import Overdue, Places
-from orchestrator.incident.look import blast, words
+from orchestrator.incident.look import blast
 from orchestrator.incident.traces import with_orphans
 from orchestrator.live.bulk import send
 
@@ -86,7 +86,7 @@ def _settled(ground: Ground, journal: Journal, credentials: Sequence[Credential]
         journal.write("settling", path=ask.path, namespace=ask.namespace)
         (((_, reply)),) = send(ground.line, [ask])
         if reply.status >= _ENDED:
-            raise StrongroomError(f"{ask.path}: {words(reply)}: what was revoked is not in effect yet")
+            raise StrongroomError(f"{ask.path}: {reply.said}: what was revoked is not in effect yet")
 
 
 def _in_order(credentials: Sequence[Credential]) -> list[Credential]:
@@ -106,8 +106,8 @@ def _ended(
         refused: dict[str, str] = {}
         for ask, reply in send(ground.line, (one.end for one in batch if one.end)):
             one = by_ask[id(ask)]
-            if reply.status >= _ENDED and not any(word in words(reply) for word in one.look.gone):
-                refused[one.id] = words(reply)
+            if reply.status >= _ENDED and not any(word in reply.said for word in one.look.gone):
+                refused[one.id] = reply.said
             done += 1
             tell("revoked", done, total)
         journal.write("revoked", count=len(batch) - len(refused), refused=refused)

@@ -123,18 +123,11 @@ def _facts(ask: Ask, reply: Reply) -> Mapping[str, Json] | None:
         return reply.data
     if _says(reply, NO_SUCH_TOKEN):
         return None
-    raise Unclear(f"{ask.path}: {words(reply)}")
-
-
-def words(reply: Reply) -> str:
-    """What the server says, on one line."""
-    errors = reply.content.get("errors") or [get(dict(reply.content), "data.error") or ""]
-    said = " ".join("; ".join(str(one) for one in errors).split())
-    return f"{said} (status {reply.status})" if said else f"status {reply.status}"
+    raise Unclear(f"{ask.path}: {reply.said}")
 
 
 def _says(reply: Reply, gone: Iterable[str]) -> bool:
-    return any(one in words(reply) for one in gone)
+    return any(one in reply.said for one in gone)
 
 
 def is_alive(look: Look, reply: Reply) -> bool:
@@ -147,7 +140,7 @@ def is_alive(look: Look, reply: Reply) -> bool:
         return True
     if _says(reply, look.gone) or (reply.status == _ABSENT and not look.flag and not reply.content.get("errors")):
         return False
-    raise Unclear(f"{look.ask.path}: {words(reply)}")
+    raise Unclear(f"{look.ask.path}: {reply.said}")
 
 
 def living(ground: Ground, credentials: Iterable[Credential]) -> Iterator[Credential]:

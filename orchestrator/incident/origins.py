@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
 from orchestrator.incident.ground import kind_of, made
-from orchestrator.incident.look import Unclear, words
+from orchestrator.incident.look import Unclear
 from orchestrator.incident.model import Close, Credential, Gone, Lister, Rule, Scope, within
 from orchestrator.incident.origin import Origin
 from orchestrator.live.bulk import send
@@ -185,9 +185,9 @@ def by_accessor(ground: Ground, value: str) -> Scope:
 
 def _knows(ask: Ask, reply: Reply, gone: Iterable[str] = ()) -> bool:
     """Whether a role knows what it was asked for; nothing at all is the answer for what is another role's."""
-    if reply.ok or reply.status in _NOTHING or any(word in words(reply) for word in gone):
+    if reply.ok or reply.status in _NOTHING or any(word in reply.said for word in gone):
         return reply.ok
-    raise Unclear(f"{ask.path}: {words(reply)}")
+    raise Unclear(f"{ask.path}: {reply.said}")
 
 
 def by_value(ground: Ground, value: str) -> str | None:
@@ -195,16 +195,16 @@ def by_value(ground: Ground, value: str) -> str | None:
     for family, mount in ground.mounts:
         for one in on(ground, family, mount) if family == "auth" else ():
             for gives in one.object.gives:
-                if gives.by_value and (found := _asked(ground, one, gives.by_value, value)):
+                if gives.by_value and (found := _asked(ground, one, gives.by_value, gives.by_value_id, value)):
                     return found
     return None
 
 
-def _asked(ground: Ground, one: Origin, write: Write, value: str) -> str | None:
+def _asked(ground: Ground, one: Origin, write: Write, name: str, value: str) -> str | None:
     ask = ground.ask(write, partial(one.filled, id=value))
     for _, reply in send(ground.line, [ask]):
         if _knows(ask, reply):
-            return str(reply.data[write.keys[0]])
+            return str(reply.data[name])
     return None
 
 

@@ -151,7 +151,7 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> 
     failures: list[StrongroomError] = []
     for target in targets:
         try:
-            found += _hanging(ground.inside(target.namespace), target)
+            found += _of_target(ground.inside(target.namespace), target)
         except Gone as error:
             if again:
                 found += Scope(notes=(str(error),))
@@ -166,7 +166,7 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> 
     return found
 
 
-def _hanging(ground: Ground, target: Target) -> Scope:
+def _of_target(ground: Ground, target: Target) -> Scope:
     """What hangs on one target, in its namespace or in all below it too."""
     if target.below:
         return everywhere(ground, lambda inside: SORTS[target.sort](inside, target.value))
