@@ -185,7 +185,7 @@ def reset(_: Context, yes: bool = False) -> None:
 
 
 NAMED = {
-    "accessor": "a token's accessor",
+    "accessor": "a token's accessor; `-`, `file:PATH` or `prompt` for where it stands",
     "role": "a role or user, such as auth/approle/payments",
     "entity": "an entity, by name or id",
     "group": "a group, by name or id",
@@ -278,7 +278,7 @@ def revoke(
         progress = revocation.Progress()
         asked = commands.Asked(
             incident,
-            [(sort.replace("_", "-"), value) for sort, values in named.items() for value in values or ()],
+            secret_input.targets(named),
             tokens=secret_input.tokens(token or ()),
             findings=[Path(file) for file in finding or ()],
             logs=[Path(file) for file in audit_log or ()],

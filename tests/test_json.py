@@ -18,7 +18,7 @@ BLOCKS = [
     json.loads(block)
     for block in re.findall(r"```json\n(.*?)```", (REPOSITORY / "docs/json.md").read_text(), re.DOTALL)
 ]
-VALIDATE, PLAN, APPLY, DRIFT, STATUS, DOWN, ISSUE, ERROR = BLOCKS
+VALIDATE, PLAN, APPLY, DRIFT, STATUS, DOWN, ISSUE, LOOK, REVOKE, ERROR = BLOCKS
 
 
 def keys(document: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -63,3 +63,19 @@ def test_validate_status_down_and_issue_have_the_documented_keys(shop: Project) 
     assert keys(status) == keys(STATUS)
     assert set(stopped) == set(DOWN)
     assert set(issued) == set(ISSUE)
+
+
+def test_a_revocation_has_the_documented_keys(shop: Project) -> None:
+    shop.applied()
+    role = f"auth/{mount(shop, 'auth', 'approle')}/payments"
+    shop.api.call("POST", f"{role.replace('payments', 'role/payments')}/secret-id", {})
+    asked = ("--incident", "INC-7", "--role", role)
+    looked = shop.answer("revoke", *asked, "--dry-run")
+    done = shop.answer("revoke", *asked, "--yes", looked["digest"])
+
+    lists: dict[str, Any] = {
+        one: [] for one in ("leases_that_may_hang_on_them", "spared", "notes", "problems", "turned")
+    }
+    assert keys({**looked, **lists}) == keys({**LOOK, **lists})
+    assert keys({**done, "notes": []}) == keys({**REVOKE, "notes": []})
+    assert keys(looked["problems"]) == keys(LOOK["problems"])

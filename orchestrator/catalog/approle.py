@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.catalog.shared import AFTER_POLICIES, AUTH_MOUNT, DAY, NOWHERE, SHUT, TOKEN, tokens
 from orchestrator.model import Field, Gives, Kind, Limit, Object, Part, Renew, Resource, Write
 from orchestrator.shapes import FLAG, NUMBER, SECONDS, SET, TEXT, seconds
@@ -15,6 +17,7 @@ _SOON = Limit(
 )
 _ROLE = "auth/{backend}/role/{role_name}"
 _MADE = "auth/{mount}/role/{name}/secret-id"
+_PROOF = "orchestrator.incident.proofs.approle:refused"
 _SECRET_ID = Gives(
     "SecretID",
     list=f"{_MADE}/",
@@ -23,6 +26,7 @@ _SECRET_ID = Gives(
     by_value_id="secret_id_accessor",
     look=Write(f"{_MADE}-accessor/lookup", data={"secret_id_accessor": "{id}"}),
     gone=("failed to find accessor entry",),
+    proof=_PROOF,
 )
 
 APPROLE = Kind(
@@ -36,7 +40,7 @@ APPROLE = Kind(
             key="roles",
             list="auth/{mount}/role",
             lower=True,
-            gives=(_SECRET_ID, tokens("auth/{mount}/login", role_name="{name}")),
+            gives=(_SECRET_ID, replace(tokens("auth/{mount}/login", role_name="{name}"), proof=_PROOF)),
             shut={"secret_id_bound_cidrs": NOWHERE, **SHUT},
             renew=Renew("SecretID", Write(_MADE), wrapped=True),
             merges=True,

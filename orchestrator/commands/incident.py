@@ -83,7 +83,7 @@ def _ground(
             wrong = f"the configuration is not valid, so owners are not known: {error.problems[0]}"
         me = session.server.read("auth/token/lookup-self") or {}
         titles = frozenset(one.title for one in environment.declarations) if environment else frozenset()
-        found = Ground(session.server, bulk.line(session, rate), me, environment, titles, wrong, secret)
+        found = Ground(session.server, bulk.line(session, rate), me, name, environment, titles, wrong, secret)
         running = stack.current(root)
         folder = running.folder if running else None
         yield session, replace(found, logs=traces.logs(found, logs, folder), between=traces.between(between))
@@ -183,7 +183,8 @@ def _preview(
 ) -> Preview:
     scope = closing(ground, scope_of(ground, targets, again=again), how)
     wrong = list(problems(ground, scope))
-    return run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted, reissue=reissue)
+    told = run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted, reissue=reissue)
+    return replace(told, caller=f"{session.who} on {session}")
 
 
 def _agreed(session: Session, name: str, found: Preview, asked: Asked) -> dict[str, Json]:

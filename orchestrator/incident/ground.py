@@ -41,6 +41,7 @@ class Ground:
     server: Server
     line: Line
     me: Mapping[str, Json]  # what the server says of our own token
+    name: str = ""  # the environment's, which the command line gave
     environment: Environment | None = None
     titles: frozenset[str] = field(default_factory=frozenset)  # what the YAML declares
     wrong: str = ""  # why there is no environment

@@ -108,7 +108,7 @@ class _Tokens:
             if rule and ground.is_me(facts):
                 self.spared.append(f"token {facts['accessor']}: it is your own ({rule.source})")
             elif rule:
-                yield _kept(ground, rule.source, facts)
+                yield replace(_kept(ground, rule.source, facts), proof=rule.proof)
             elif facts.get("orphan") and str(facts.get("path")).startswith(_MADE) and not ground.is_me(facts):
                 self.orphans.append(_kept(ground, "", facts))
 

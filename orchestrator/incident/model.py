@@ -95,6 +95,7 @@ class Rule:
     source: str
     namespace: str
     matches: Callable[[Spec], bool]
+    proof: str = ""  # what tries again, besides a look, once they are cut: `module:function`
 
 
 @dataclass(frozen=True)

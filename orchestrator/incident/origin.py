@@ -114,7 +114,9 @@ class Origin:
         return [one for one in self.object.gives if one.where(live)]
 
     def rules(self, namespace: str, live: Spec) -> list[Rule]:
-        return [Rule(self.title, namespace, self._matcher(one, live)) for one in self.given(live) if one.says]
+        return [
+            Rule(self.title, namespace, self._matcher(one, live), one.proof) for one in self.given(live) if one.says
+        ]
 
     def _matcher(self, gives: Gives, live: Spec) -> Callable[[Spec], bool]:
         """What tells its tokens; a name may stand as somebody typed it, where the server takes it in any case."""

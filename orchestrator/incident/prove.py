@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def prove(ground: Ground, cut: Sequence[Credential], held: Mapping[str, str]) -> Iterator[Proof]:
     """One proof a class of credentials, one more for each that is not dead; `held` are leaked tokens by accessor."""
     for accessor, token in held.items():
-        yield _refused(ground, accessor, token)
+        inside = next((one.namespace for one in cut if one.id == accessor), ground.namespace)
+        yield _refused(ground.inside(inside), accessor, token)
     yield from _by_class(ground, [one for one in cut if not one.file])
     for name in dict.fromkeys(one.proof for one in cut if one.proof):
         yield from function(name)(ground, [one for one in cut if one.proof == name])

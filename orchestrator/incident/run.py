@@ -43,6 +43,7 @@ class Preview:
     digest: str
     owners: Mapping[str, str] = field(default_factory=dict)
     reissue: bool = False  # and what is replaced afterwards
+    caller: str = ""  # who would do it, and on which server
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from orchestrator.incident.places import everywhere
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.documents import Json
     from orchestrator.incident.ground import Ground
@@ -112,15 +112,22 @@ def _account(ground: Ground, value: str, name: str, made: int) -> Scope:
 
 def everything(ground: Ground, value: str) -> Scope:
     """All that the namespace gave out, but for the caller; the environment's name says that it is meant."""
-    name = ground.environment.name if ground.environment else ""
-    if value != name:
-        raise Refused(f"--everything {value}: type the environment's name to cut everything in it: {name}")
+    if value != ground.name:
+        raise Refused(f"--everything {value}: type the environment's name to cut everything in it: {ground.name}")
     mounts = [f"{'auth/' if family == 'auth' else ''}{path}" for family, path in ground.mounts]
     found = reduce(add, (mount(ground, path) for path in mounts), Scope())
     mine = _my_way(ground, found)
     closes = tuple(one for one in found.closes if one.title not in mine)
     notes = tuple(f"{one} stays open: it is the way by which you came" for one in sorted(mine))
-    return replace(found, closes=closes, notes=(*found.notes, *notes))
+    return replace(found, closes=closes, notes=(*found.notes, *notes, *_way_back(ground)))
+
+
+def _way_back(ground: Ground) -> Iterator[str]:
+    """What happens to whoever loses the last token."""
+    try:
+        ground.inside("").server.read("sys/generate-root/attempt")
+    except (Denied, Rejected):
+        yield "this server makes no new root token without a token: keep yours till somebody can log in again"
 
 
 SORTS: Mapping[str, Resolver] = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import StrongroomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 _A_TOKEN = re.compile(r"^(hv[sbr]\.|[sbr]\.)[A-Za-z0-9_.-]{20,}$")
 _WAYS = "write `-` for stdin, `file:PATH`, or `prompt`"
@@ -20,6 +20,20 @@ _WAYS = "write `-` for stdin, `file:PATH`, or `prompt`"
 def approval(way: str) -> str:
     """The token of a second person, once it is asked for; empty where nobody was named."""
     return _lines(way, "--approve")[0] if way else ""
+
+
+def targets(named: Mapping[str, Sequence[str] | None]) -> list[tuple[str, str]]:
+    """What was named, by its flag; an accessor may stand in a file, on stdin, or be asked for."""
+    flags = [(name.replace("_", "-"), value) for name, values in named.items() for value in values or ()]
+    return [(flag, one) for flag, value in flags for one in _meant(flag, value)]
+
+
+def _meant(flag: str, value: str) -> list[str]:
+    return _lines(value, f"--{flag}") if flag.endswith("accessor") and _is_way(value) else [value]
+
+
+def _is_way(way: str) -> bool:
+    return way in {"-", "prompt"} or way.startswith("file:")
 
 
 def tokens(ways: Iterable[str]) -> list[str]:
@@ -34,7 +48,7 @@ def _lines(way: str, flag: str) -> list[str]:
         )
     found = [line.strip() for line in _read(way, flag).splitlines() if line.strip()]
     if not found:
-        raise StrongroomError(f"{flag} {way}: there is no token in it")
+        raise StrongroomError(f"{flag} {way}: there is nothing in it")
     return found
 
 

@@ -182,3 +182,45 @@ def test_a_secret_id_that_we_may_not_look_for_is_not_said_to_be_gone(scene: Scen
         scene.look(("secret-id-accessor", "00000000-0000-0000-0000-000000000000"), token=token)
     with pytest.raises(StrongroomError, match=r"secret-id/lookup: .*permission denied"):
         scene.look(findings=[report], token=token)
+
+
+def test_a_shut_role_is_tried_with_a_new_secret_id(scene: Scene) -> None:
+    scene.approle("payments", "orders")
+    scene.login("payments")
+
+    shut = scene.cut(("role", "auth/approle/payments"))
+    scene.login("orders")
+    left = scene.cut(("role", "auth/approle/orders"), close="none")
+
+    said = "refused, with a new SecretID of our own: its address is in none that may log in"
+    assert [(one.title, one.dead, one.said) for one in shut.proofs if one.what == "login"] == [
+        ("login at auth/approle as payments", True, said)
+    ]
+    assert [one for one in left.proofs if one.title == "login at auth/approle as orders"] == []
+    assert scene.server.list("auth/approle/role/payments/secret-id") == ()
+
+
+def test_a_leaked_token_is_tried_where_it_belongs(scene: Scene) -> None:
+    below = scene.server.in_namespace(f"{scene.namespace}/below")
+    scene.server.write("sys/namespaces/below", {})
+    token = below.write("auth/token/create", {"policies": ["default"], "no_parent": True})["client_token"]
+
+    outcome = scene.cut(tokens=[token], namespace=f"{scene.namespace}/below")
+
+    assert [one.said for one in outcome.proofs if "thief" in one.said] == [
+        "tried as its thief would: permission denied"
+    ]
+    assert outcome.code == 0
+
+
+def test_break_glass_works_with_a_broken_configuration(scene: Scene) -> None:
+    scene.approle("payments")
+    token = scene.login("payments")["client_token"]
+    (scene.root / "vault-config/environments/leak.yaml").write_text("environment: [")
+
+    outcome = scene.cut(("everything", "leak"), namespace=scene.namespace)
+
+    assert not scene.lives(token)
+    assert "this server makes no new root token without a token: keep yours till somebody can log in again" in (
+        outcome.notes
+    )

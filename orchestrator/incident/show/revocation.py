@@ -37,6 +37,7 @@ def show_preview(preview: Preview, console: Console | None = None) -> None:
     """What leaked, what would be shut, and what would be cut."""
     console = console or out()
     console.print(f"{preview.incident}: {', '.join(str(one) for one in preview.targets)}", style="bold")
+    console.print(f"as {preview.caller}", style="dim")
     for problem in preview.problems:
         err().print(
             f"{'stops: ' if problem.stops else 'warning: '}{problem.text}", style="red" if problem.stops else "yellow"
@@ -85,10 +86,11 @@ def preview_document(preview: Preview) -> dict[str, Json]:
     found = preview.blast
     return {
         "incident": preview.incident,
+        "caller": preview.caller,
         "targets": [str(one) for one in preview.targets],
         "shut": [{"object": one.title, "stops": one.stops} for one in preview.scope.closes],
         "turned": [{"object": one.title, "what": one.what, "stops": one.stops} for one in _turns(preview)],
-        "found": [_credential(one, preview) for one in found.credentials] if found else None,
+        "alive": [_credential(one, preview) for one in found.credentials] if found else None,
         "tokens_looked_at": found.tokens if found else None,
         "requests": found.requests if found else None,
         "leases_that_may_hang_on_them": [list(one) for one in found.leases] if found else [],
