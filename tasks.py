@@ -270,7 +270,7 @@ def revoke(
     named = {name: value for name, value in locals().items() if name.replace("_", "-") in NAMED}
     with answering(format) as answer:
         from orchestrator.commands import incident as commands
-        from orchestrator.incident import secret_input
+        from orchestrator.incident import command_line
         from orchestrator.incident.run import Outcome
         from orchestrator.incident.show import revocation
         from orchestrator.report import as_json
@@ -278,8 +278,8 @@ def revoke(
         progress = revocation.Progress()
         asked = commands.Asked(
             incident,
-            secret_input.targets(named),
-            tokens=secret_input.tokens(token or ()),
+            command_line.targets(named),
+            tokens=command_line.tokens(token or ()),
             findings=[Path(file) for file in finding or ()],
             logs=[Path(file) for file in audit_log or ()],
             between=between,
@@ -292,7 +292,7 @@ def revoke(
             rate=max_rate,
             sign=sign,
             agree=lambda _: ask("Cut all of this?"),
-            approve=lambda: secret_input.approval(approve),
+            approve=lambda: command_line.approval(approve),
         )
         show = revocation.show_preview if format == "text" else revocation.show_aside
         found = commands.revoke(ROOT, e or environment, os.environ, asked, show, progress)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.commands import incident as commands
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import evidence, secret_input
+from orchestrator.incident import command_line, evidence
 from orchestrator.incident.journal import FILE, opened, read
 from orchestrator.incident.run import Outcome
 from orchestrator.incident.runbooks.runbook import NONE, placeholders
@@ -41,7 +41,7 @@ def _leak(asked: Walk, answers: Mapping[str, str], *, dry_run: bool) -> commands
     ways = [value for sort, value in targets if sort == _TOKEN]
     for way in ways:
         if way not in asked.held:  # stdin and a person tell it once
-            asked.held[way] = secret_input.tokens([way])
+            asked.held[way] = command_line.tokens([way])
     return commands.Asked(
         asked.incident,
         [(sort, value) for sort, value in targets if sort != _TOKEN],
@@ -50,7 +50,7 @@ def _leak(asked: Walk, answers: Mapping[str, str], *, dry_run: bool) -> commands
         dry_run=dry_run,
         yes="" if dry_run else asked.yes,
         agree=asked.voice.agree,
-        approve=lambda: secret_input.approval(asked.approve),
+        approve=lambda: command_line.approval(asked.approve),
     )
 
 

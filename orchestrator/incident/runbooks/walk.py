@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.commands import incident as commands
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import secret_input
+from orchestrator.incident import command_line
 from orchestrator.incident.journal import FILE, opened, read
 from orchestrator.incident.runbooks.automatic import STEPS, UNPROVEN
 from orchestrator.incident.runbooks.runbook import Step, placeholders
@@ -68,7 +68,7 @@ def _check(asked: Walk) -> None:
 
 
 def _unfit(question: Question, answer: str) -> str:
-    if any(secret_input.is_a_token(word) for word in answer.split()):
+    if any(command_line.is_a_token(word) for word in answer.split()):
         return (
             f"{question.name}: this is a token itself, which would stand in the journal; write where it is to be read"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident import secret_input
+from orchestrator.incident import command_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ def test_an_accessor_is_typed_or_stands_in_a_file(tmp_path: Path) -> None:
 
     named = {"accessor": ["zero", f"file:{tmp_path}/two"], "role": ["file:no"], "entity": None}
 
-    assert secret_input.targets(named) == [
+    assert command_line.targets(named) == [
         ("accessor", "zero"),
         ("accessor", "one"),
         ("accessor", "two"),
@@ -40,7 +40,7 @@ def test_an_accessor_is_typed_or_stands_in_a_file(tmp_path: Path) -> None:
 )
 def test_a_token_is_no_argument(way: str, said: str) -> None:
     with pytest.raises(StrongroomError) as refused:
-        secret_input.tokens([way])
+        command_line.tokens([way])
 
     assert str(refused.value) == said
     assert TOKEN not in str(refused.value)
