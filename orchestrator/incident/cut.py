@@ -39,13 +39,14 @@ class Cut:
     left: Mapping[str, str] = field(default_factory=dict)  # what lives on, with the reason
     late: int = 0  # what came to light only after the first look
     leases: Places = field(default_factory=dict)  # what is left at the paths where the tokens could have got one
+    unseen: tuple[str, ...] = ()  # why nobody knows what became of some of them
 
 
 def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: Tell) -> Cut:
     """End all that was found, then look again: what a thief made meanwhile, and what hung on it, ends in the next."""
     found, known, late = first, {one.key for one in first.credentials}, 0
     reasons: dict[str, str] = {}
-    overdue = Overdue(ground, first.credentials)
+    overdue = Overdue(ground, first.credentials, [line.data for line in journal.of("closing")])
     for number in range(1, ROUNDS + 1):
         reasons = dict(_ended(ground, journal, _in_order(found.credentials), tell))
         _settled(ground, journal, (*evidence.known(journal), *found.credentials))
@@ -62,7 +63,7 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
         if all(one.id in reasons for one in alive):
             time.sleep(_PAUSE)  # nothing new, and what failed may only need a moment
     left = {f"{one.what} {one.id}": _why(one, reasons) for one in found.credentials if not one.file}
-    return Cut(len(known) - len(left), number, left, late, overdue.after)
+    return Cut(len(known) - len(left), number, left, late, overdue.after, overdue.unseen)
 
 
 def _keep(ground: Ground, journal: Journal, found: Blast, known: set[tuple[str, str, str]]) -> None:
