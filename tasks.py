@@ -206,10 +206,12 @@ NAMED = {
 
 
 @task(
+    auto_shortflags=False,  # so many flags would take letters that say nothing, such as -h for --path
     iterable=["token", "finding", "audit_log", *(name.replace("-", "_") for name in NAMED)],
     help={
         "incident": "its name: the evidence is kept in incidents/NAME",
         "environment": ENVIRONMENT,
+        "e": "the same as --environment",
         "namespace": "the namespace of what leaked, from the root; the environment's, or `all` for it and all below",
         "close": "hard shuts what gave it out, soft lets one an hour through, none leaves it open",
         "dry-run": "show what hangs on it, and end",
@@ -231,6 +233,7 @@ def revoke(
     _: Context,
     incident: str = "",
     environment: str = "dev",
+    e: str = "",
     namespace: str = "",
     krl: str = "",
     close: str = "hard",
@@ -267,38 +270,39 @@ def revoke(
     named = {name: value for name, value in locals().items() if name.replace("_", "-") in NAMED}
     with answering(format) as answer:
         from orchestrator.commands import incident as commands
-        from orchestrator.incident import given, words
+        from orchestrator.incident import command_line
         from orchestrator.incident.run import Outcome
+        from orchestrator.incident.show import revocation
         from orchestrator.report import as_json
 
-        progress = words.Progress()
+        progress = revocation.Progress()
         asked = commands.Asked(
             incident,
-            given.targets(named),
-            given.tokens(token or ()),
-            [Path(file) for file in finding or ()],
-            [Path(file) for file in audit_log or ()],
-            between,
-            namespace or None,
-            krl,
-            close,
-            dry_run,
-            reissue,
-            yes,
-            given.rate(max_rate),
-            sign,
-            lambda _: ask("Cut all of this?"),
-            lambda: given.approval(approve),
+            command_line.targets(named),
+            tokens=command_line.tokens(token or ()),
+            findings=[Path(file) for file in finding or ()],
+            logs=[Path(file) for file in audit_log or ()],
+            between=between,
+            namespace=namespace or None,
+            krl=krl,
+            close=close,
+            dry_run=dry_run,
+            reissue=reissue,
+            yes=yes,
+            rate=command_line.rate(max_rate),
+            sign=sign,
+            agree=lambda _: ask("Cut all of this?"),
+            approve=lambda: command_line.approval(approve),
         )
-        show = words.show_preview if format == "text" else words.show_aside
-        found = commands.revoke(ROOT, environment, os.environ, asked, show, progress)
+        show = revocation.show_preview if format == "text" else revocation.show_aside
+        found = commands.revoke(ROOT, e or environment, os.environ, asked, show, progress)
         progress.clear()
         if isinstance(found, Outcome):
-            as_json(words.outcome_document(found)) if format == "json" else words.show_outcome(found)
+            as_json(revocation.outcome_document(found)) if format == "json" else revocation.show_outcome(found)
             answer(found.code)
         else:
             if format == "json":
-                as_json(words.preview_document(found))
+                as_json(revocation.preview_document(found))
             answer(2 if found.blast and len(found.blast) else 0)
 
 
@@ -310,14 +314,14 @@ def resume(_: Context, incident: str, sign: str = "", format: str = "text") -> N
     """Finish a revocation that was killed or that left something alive; nobody is asked again."""
     with answering(format) as answer:
         from orchestrator.commands import incident as commands
-        from orchestrator.incident import words
+        from orchestrator.incident.show import revocation
         from orchestrator.report import as_json
 
-        progress = words.Progress()
-        show = words.show_preview if format == "text" else lambda _: None
+        progress = revocation.Progress()
+        show = revocation.show_preview if format == "text" else lambda _: None
         found = commands.resume(ROOT, os.environ, incident, show, progress, sign)
         progress.clear()
-        as_json(words.outcome_document(found)) if format == "json" else words.show_outcome(found)
+        as_json(revocation.outcome_document(found)) if format == "json" else revocation.show_outcome(found)
         answer(found.code)
 
 
@@ -336,11 +340,11 @@ def report(
     """Make the report of an incident from its journal, and seal the evidence; no server is asked."""
     with answering(format) as answer:
         from orchestrator.commands import evidence as commands
-        from orchestrator.incident import shown
+        from orchestrator.incident.show import evidence
         from orchestrator.report import as_json
 
         made = commands.report(ROOT, os.environ, incident, sign, environment, unsigned=unsigned)
-        as_json(made.document()) if format == "json" else shown.show_sealed(made)
+        as_json(made.document()) if format == "json" else evidence.show_sealed(made)
         answer(made.code)
 
 
@@ -355,11 +359,11 @@ def verify(_: Context, incident: str, key: str = "", format: str = "text") -> No
     """Find any byte of the evidence that was changed; exit code 1 where one was, 2 where nothing is sealed yet."""
     with answering(format) as answer:
         from orchestrator.commands import evidence as commands
-        from orchestrator.incident import shown
+        from orchestrator.incident.show import evidence
         from orchestrator.report import as_json
 
         found = commands.verified(ROOT, incident, key)
-        as_json(found.document()) if format == "json" else shown.show_verified(found)
+        as_json(found.document()) if format == "json" else evidence.show_verified(found)
         answer(found.code)
 
 
@@ -367,24 +371,24 @@ def verify(_: Context, incident: str, key: str = "", format: str = "text") -> No
 def standing(_: Context, incident: str, format: str = "text") -> None:
     """Show where an incident stands, and what to type next."""
     with answering(format):
-        from orchestrator.incident import shown
         from orchestrator.incident import status as commands
+        from orchestrator.incident.show import evidence
         from orchestrator.report import as_json
 
         found = commands.standing(ROOT, incident)
-        as_json(found.document()) if format == "json" else shown.show_standing(found)
+        as_json(found.document()) if format == "json" else evidence.show_standing(found)
 
 
 @task(name="list", help={"format": FORMAT})
 def incidents(_: Context, format: str = "text") -> None:
     """Show all incidents."""
     with answering(format):
-        from orchestrator.incident import shown
         from orchestrator.incident import status as commands
+        from orchestrator.incident.show import evidence
         from orchestrator.report import as_json
 
         found = commands.every(ROOT)
-        as_json([one.document() for one in found]) if format == "json" else shown.show_every(found)
+        as_json([one.document() for one in found]) if format == "json" else evidence.show_every(found)
 
 
 @task(
@@ -409,18 +413,18 @@ def undo_close(
     """Open again what an incident shut, with the settings it had."""
     with answering(format):
         from orchestrator.commands import incident as commands
-        from orchestrator.incident import shown
+        from orchestrator.incident.show import evidence
         from orchestrator.report import as_json
 
         def agree(closed: Sequence[Shut]) -> None:
             if format == "text":
-                shown.show_closed(closed)
+                evidence.show_closed(closed)
             if not yes:
                 ask("Open all of this again?")
 
         undo = commands.Undo(unfinished, sign, agree)
         opened = commands.undo_close(ROOT, environment, os.environ, incident, undo)
-        as_json({"opened": opened}) if format == "json" else shown.show_opened(opened)
+        as_json({"opened": opened}) if format == "json" else evidence.show_opened(opened)
 
 
 @task(
@@ -448,12 +452,12 @@ def runbook(
     """Walk through what to do when something happened; run again, it goes on where it was."""
     with answering() as answer:
         from orchestrator.commands import runbook as commands
-        from orchestrator.incident import telling
+        from orchestrator.incident.show import walking
 
         found = commands.walked(
             ROOT, name, os.environ, environment, incident, said=set, done=done, yes=yes, approve=approve
         )
-        telling.show_walked(found)
+        walking.show_walked(found)
         answer(found.code)
 
 
@@ -463,10 +467,10 @@ def runbooks(_: Context, format: str = "text") -> None:
     with answering(format):
         from orchestrator import report
         from orchestrator.commands import runbook as commands
-        from orchestrator.incident import telling
+        from orchestrator.incident.show import walking
 
         books = commands.listed(ROOT)
-        report.as_json(telling.list_document(books)) if format == "json" else telling.show_list(books)
+        report.as_json(walking.list_document(books)) if format == "json" else walking.show_list(books)
 
 
 @task(
@@ -482,10 +486,10 @@ def drill(_: Context, name: str, server: str = "", stamp: bool = True, format: s
     with answering(format) as answer:
         from orchestrator import report
         from orchestrator.commands import runbook as commands
-        from orchestrator.incident import telling
+        from orchestrator.incident.show import walking
 
         found = commands.drilled(ROOT, name, server, stamped=stamp)
-        report.as_json(telling.drilled_document(found)) if format == "json" else telling.show_drilled(found)
+        report.as_json(walking.drilled_document(found)) if format == "json" else walking.show_drilled(found)
         answer(0 if found.passed else 1)
 
 

@@ -267,7 +267,8 @@ class Gives:
     list: str = ""  # where the server lists them
     id: str = "{key}"  # its id by its key in the list
     end: Write | None = None  # the request that ends one
-    by_value: Write | None = None  # the request that finds one by its own value, {id}, and answers with its id
+    by_value: Write | None = None  # the request that finds one by its own value, {id}
+    by_value_id: str = ""  # what its answer calls the id
     look: Write = Write("")  # the request whose answer tells whether one lives
     gone: tuple[str, ...] = ()  # words by which that request is refused where there is none
     flag: str = ""  # what that answer holds, not empty and not false, of one that is dead
@@ -350,9 +351,10 @@ class Object:
 
 @dataclass(frozen=True)
 class Leak:
-    """Who finds what hangs on a thing of a kind that a flag of `revoke` names; both are `module:function`."""
+    """Who finds what hangs on a thing of a kind that a flag of `revoke` names; functions are `module:function`."""
 
     scope: str
+    proofs: tuple[str, ...]  # the classes of credentials that it may find, each of which is proven dead
     pin: str = ""  # makes of what was said what means the same when it is said again later
     needs: tuple[Write, ...] = ()  # the requests that it takes, but for those that would read what is secret
 

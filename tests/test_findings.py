@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.errors import ConfigInvalid, StrongroomError
 from orchestrator.incident.findings import Finding, read
-from orchestrator.incident.sorts import told
+from orchestrator.incident.recognise import told
 from orchestrator.live.wire import open_server
 from tests.support import REPOSITORY
 

@@ -21,6 +21,7 @@ KV_V2 = Kind(
     leaks={
         "kv": Leak(
             "orchestrator.incident.kinds.kv:scope",
+            ("secret version", "secret"),
             "orchestrator.incident.kinds.kv:pin",
             (Write("{mount}/metadata/*", method="GET"), Write("{mount}/destroy/*")),
         )

@@ -17,6 +17,7 @@ PKI = Kind(
     leaks={
         "certificate": Leak(
             "orchestrator.incident.kinds.pki:scope",
+            ("certificate", "issuer"),
             needs=(
                 Write("{mount}/issuers", method="LIST"),
                 *(Write(f"{{mount}}/{path}", method="GET") for path in ("issuer/{id}", "cert/{id}", "config/crl")),

@@ -94,6 +94,7 @@ SSH = Kind(
     leaks={
         "ssh-key": Leak(
             "orchestrator.incident.kinds.ssh:scope",
+            ("SSH certificate", "SSH key", "SSH CA"),
             needs=(
                 Write("{mount}/issuers", method="LIST"),
                 *(Write(f"{{mount}}/{path}", method="GET") for path in ("issuer/{id}", "config/ca")),

@@ -107,6 +107,7 @@ TRANSIT = Kind(
     leaks={
         "transit-key": Leak(
             "orchestrator.incident.kinds.transit:scope",
+            ("key version", "ciphertext", "signature", "hmac"),
             "orchestrator.incident.kinds.transit:pin",
             (
                 Write("{mount}/keys", method="LIST"),

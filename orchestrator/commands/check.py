@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from orchestrator.config.load import environments, load
 from orchestrator.context import local
 from orchestrator.errors import ConfigInvalid, Problem
-from orchestrator.incident import runbook
 from orchestrator.incident.rights import policy as rights_of_incidents
+from orchestrator.incident.runbooks import sheet
 from orchestrator.instances import instances
 from orchestrator.live import seeds
 from orchestrator.rights import policy
@@ -33,7 +33,7 @@ class Validated:
 def validate(root: Path, names: Sequence[str]) -> Validated:
     """Every environment and every runbook, valid; every problem of all of them at once otherwise."""
     counted: dict[str, int] = {}
-    problems: set[Problem] = set(runbook.problems(root))
+    problems: set[Problem] = set(sheet.problems(root))
     warnings: set[Problem] = set()
     for name in names or environments(root):
         try:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from orchestrator.context import opened
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import evidence, journal, seal, sign
-from orchestrator.incident.status import known
 from orchestrator.incident.verify import Verified, changed, verify
 from orchestrator.local import files
 
@@ -31,8 +30,8 @@ def report(
     unsigned: bool = False,
 ) -> Sealed:
     """Make the report anew, and seal it; a server is asked only where its key is to sign."""
-    folder = known(root, incident)
-    with _server(root, environ, environment) as server, files.locked(folder / seal.LOCK):
+    folder = evidence.begun(root, incident)
+    with _server(root, environ, environment) as server, files.locked(folder / journal.LOCK):
         if key:
             sign.signer(key, server)
         if unsigned:

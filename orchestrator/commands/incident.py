@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import approval, close, evidence, hosts, leaked, leaks, places, run, seal, sign, traces
-from orchestrator.incident.given import is_a_token
+from orchestrator.incident import approval, close, evidence, hosts, places, run, seal, sign, traces, values
+from orchestrator.incident.command_line import is_a_token
 from orchestrator.incident.ground import Ground, unknown
 from orchestrator.incident.hooks import Hooks
-from orchestrator.incident.journal import FILE, Journal, now, read
+from orchestrator.incident.journal import FILE, now, read
+from orchestrator.incident.journal import opened as journal_of
+from orchestrator.incident.kinds import flags
 from orchestrator.incident.model import Scope, Target
 from orchestrator.incident.preflight import problems
 from orchestrator.incident.reissue import begun
-from orchestrator.incident.scope import closing
+from orchestrator.incident.scope import CLOSES, closing
 from orchestrator.incident.scope import scope as scope_of
 from orchestrator.incident.story import story
 from orchestrator.live import bulk
@@ -33,12 +35,10 @@ if TYPE_CHECKING:
 
     from orchestrator.documents import Json
     from orchestrator.incident.cut import Tell
+    from orchestrator.incident.journal import Journal
     from orchestrator.incident.run import Outcome, Preview
     from orchestrator.incident.story import Shut
     from orchestrator.live.session import Session
-
-
-WAYS = ("hard", "soft", "none")
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def revoke(
 ) -> Outcome | Preview:
     """Look, show, ask, and carry it out; a dry run ends after the look and leaves nothing behind."""
     folder = evidence.folder(root, asked.incident)
-    if asked.close not in WAYS:
-        raise StrongroomError(f"--close {asked.close}: write {', '.join(WAYS)}")
+    if asked.close not in CLOSES:
+        raise StrongroomError(f"--close {asked.close}: write {', '.join(CLOSES)}")
     _check_words(asked.targets)
     known_keys = hosts.existing(asked.krl) if asked.krl else b""
     with _ground(root, name, environ, asked.rate, asked.logs, asked.between) as (session, ground):
@@ -121,7 +121,7 @@ def revoke(
             return found
         _check(found, asked)
         approver = approval.given(ground, asked.approve)
-        with _journal(files.private_folder(folder)) as journal:
+        with journal_of(files.private_folder(folder)) as journal:
             if begun(journal):
                 raise Refused(
                     f"{asked.incident} is cut, and what leaked is being replaced: invoke incident.resume goes on with "
@@ -161,8 +161,8 @@ def resume(
     key: str = "",
 ) -> Outcome:
     """Finish what was agreed to, wherever it was killed; nobody is asked again."""
-    folder = _there(root, incident)
-    with _journal(folder) as journal:
+    folder = evidence.begun(root, incident)
+    with journal_of(folder) as journal:
         agreed = journal.last("agreed")
         if agreed is None:
             raise StrongroomError(f"{incident}: nobody said yes yet, so nothing was begun; run invoke revoke again")
@@ -268,22 +268,6 @@ def _check_home(session: Session, agreed: Mapping[str, Json]) -> None:
         raise StrongroomError(f"the incident is one of {agreed['server']}, and this is {session}")
 
 
-def _there(root: Path, incident: str) -> Path:
-    """The folder of an incident that was begun."""
-    folder = evidence.folder(root, incident)
-    if not (folder / FILE).exists():
-        known = sorted(one.parent.name for one in folder.parent.glob(f"*/{FILE}"))
-        raise StrongroomError(f"there is no incident {incident}; there are: {', '.join(known) or 'none'}")
-    return folder
-
-
-@contextmanager
-def _journal(folder: Path) -> Iterator[Journal]:
-    """The journal for oneself alone: two at a time would each write lines that follow the same one."""
-    with files.locked(folder / "lock"):
-        yield Journal(folder)
-
-
 def _check(found: Preview, asked: Asked) -> None:
     """Nothing goes on against a problem that stops it, or without a yes to exactly this."""
     stops = [one.text for one in found.problems if one.stops]
@@ -303,15 +287,15 @@ def _before(folder: Path) -> list[Target]:
     return [Target(**one) for line in lines if line.what == "agreed" for one in line.data["targets"]]
 
 
-def _targets(ground: Ground, asked: Asked, before: Sequence[Target]) -> leaked.Named:
+def _targets(ground: Ground, asked: Asked, before: Sequence[Target]) -> values.Named:
     """What leaked, each with its namespace; leaked tokens become their accessors, by which they are held."""
     below = asked.namespace == places.ALL
     namespace = ground.namespace if below or asked.namespace is None else asked.namespace
     inside = ground.inside(namespace)
-    grounds = list(places.within(inside)) if below and (asked.tokens or asked.findings) else [inside]
-    said = leaked.Named(tuple(Target(sort, value, namespace, below) for sort, value in asked.targets))
-    said = replace(said, targets=tuple(leaks.pinned(ground, one, before) for one in said.targets))
-    found = said + leaked.tokens(grounds, asked.tokens) + leaked.findings(grounds, asked.findings)
+    grounds = list(places.tree(inside)) if below and (asked.tokens or asked.findings) else [inside]
+    said = values.Named(tuple(Target(sort, value, namespace, below) for sort, value in asked.targets))
+    said = replace(said, targets=tuple(flags.pinned(ground, one, before) for one in said.targets))
+    found = said + values.tokens(grounds, asked.tokens) + values.findings(grounds, asked.findings)
     if not found.targets:
         names = "nothing is named as leaked: say --role, --accessor, --token or another of --help"
         raise StrongroomError("\n".join(found.notes) or names)
@@ -329,8 +313,8 @@ class Undo:
 
 def undo_close(root: Path, name: str, environ: Mapping[str, str], incident: str, undo: Undo | None = None) -> list[str]:
     """Open again what the incident shut; the titles of what was opened."""
-    folder, asked = _there(root, incident), undo or Undo()
-    with _journal(folder) as journal:
+    folder, asked = evidence.begun(root, incident), undo or Undo()
+    with journal_of(folder) as journal:
         agreed = journal.last("agreed")
         told = story(folder)
         if agreed is None or not told.still_shut:
@@ -360,8 +344,8 @@ def reached(root: Path, name: str, environ: Mapping[str, str]) -> str:
 
 def sealed_again(root: Path, name: str, environ: Mapping[str, str], incident: str) -> None:
     """The report and the seal of an incident whose journal went on; a server that is gone cannot sign."""
-    folder = _there(root, incident)
-    with _journal(folder):
+    folder = evidence.begun(root, incident)
+    with journal_of(folder):
         if story(folder).code is None:
             seal.seal(folder, "", None, now)
             return

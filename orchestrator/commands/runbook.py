@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident import drill as drills
-from orchestrator.incident import runbook
-from orchestrator.incident.telling import Terminal
-from orchestrator.incident.walk import Walk, steps, walk
+from orchestrator.incident.runbooks import drill as drills
+from orchestrator.incident.runbooks import sheet
+from orchestrator.incident.runbooks.walk import steps, walk
+from orchestrator.incident.runbooks.walker import Walk
+from orchestrator.incident.show.walking import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.incident.drill import Drilled
-    from orchestrator.incident.runbook import Runbook
-    from orchestrator.incident.walk import Walked
+    from orchestrator.incident.runbooks.drill import Drilled
+    from orchestrator.incident.runbooks.runbook import Runbook
+    from orchestrator.incident.runbooks.walker import Walked
 
 
 def listed(root: Path) -> list[Runbook]:
     """Every runbook."""
-    return runbook.load_all(root)
+    return sheet.load_all(root)
 
 
 def walked(
@@ -37,7 +38,7 @@ def walked(
     approve: str = "",
 ) -> Walked:
     """Walk a person through a runbook."""
-    book = runbook.load(root, name)
+    book = sheet.load(root, name)
     voice = Terminal(name, incident, _numbers(book, done))
     return walk(Walk(root, environ, book, incident, environment, voice, dict(map(_pair, said)), yes, approve))
 

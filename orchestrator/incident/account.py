@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from orchestrator.incident.ground import kind_of
+from orchestrator.incident.ground import function, kind_of
 from orchestrator.incident.model import Scope
 from orchestrator.incident.origins import named as origins_named
 from orchestrator.live.bulk import send
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
 
     from orchestrator.incident.ground import Ground
     from orchestrator.incident.model import Credential
-    from orchestrator.incident.origins import Origin
+    from orchestrator.incident.origin import Origin
 
-_OK = 200
 _EARLY, _LATE = -1, (2, 15)  # seconds by which a lease may be younger than the second in its account's name
 
 
@@ -28,8 +26,7 @@ def named(ground: Ground, value: str) -> Iterator[tuple[str, int]]:
     for family, mount in ground.mounts:
         kind = kind_of(ground, family, mount)
         if kind and kind.account:
-            module, _, function = kind.account.partition(":")
-            yield from getattr(import_module(module), function)(ground, mount, value)
+            yield from function(kind.account)(ground, mount, value)
 
 
 def made_then(ground: Ground, value: str, name: str, made: int) -> Scope:
@@ -59,6 +56,6 @@ def _given(ground: Ground, one: Origin, made: int) -> Iterator[tuple[Credential,
     ]
     by_ask = {id(lease.look.ask): lease for lease in leases}
     for ask, reply in send(ground.line, [lease.look.ask for lease in leases]):
-        issued = (reply.content.get("data") or {}).get("issue_time") if reply.status == _OK else None
+        issued = reply.data.get("issue_time") if reply.ok else None
         if issued and (late := datetime.fromisoformat(issued).timestamp() - made) >= _EARLY:
             yield by_ask[id(ask)], late

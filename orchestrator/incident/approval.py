@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused
-from orchestrator.incident.ground import REVOKE
+from orchestrator.incident.ground import REVOKE, may_update
 from orchestrator.live.server import Denied
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ def _who(ground: Ground, token: str) -> str:
     theirs = ground.server.as_token(token)
     try:
         facts = theirs.read("auth/token/lookup-self") or {}
-        held = theirs.write("sys/capabilities-self", {"paths": [REVOKE]}).get(REVOKE) or ()
+        revokes = may_update(theirs, REVOKE)
     except Denied:
-        facts, held = {}, ()
-    if wrong := _wrong(ground, facts, held):
+        facts, revokes = {}, False
+    if wrong := _wrong(ground, facts, revokes=revokes):
         raise Refused(f"--approve: {wrong}")
     return f"{facts.get('display_name')}, entity {facts['entity_id']}"
 
 
-def _wrong(ground: Ground, facts: Mapping[str, Json], held: Json) -> str:
+def _wrong(ground: Ground, facts: Mapping[str, Json], *, revokes: bool) -> str:
     """Why this token approves nothing."""
     if not facts:
         return "the second token is refused: it expired, was revoked, or is another server's"
@@ -46,6 +46,6 @@ def _wrong(ground: Ground, facts: Mapping[str, Json], held: Json) -> str:
         return "a token without an entity is nobody's: both people log in by themselves"
     if facts["entity_id"] == ground.me["entity_id"]:
         return "the second token is of the same entity as yours: it takes another person"
-    if not {"root", "update"} & set(held):
+    if not revokes:
         return "the second person may not revoke either: give them the rights that invoke rights --incident prints"
     return ""

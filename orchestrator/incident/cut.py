@@ -12,7 +12,7 @@ from orchestrator.errors import StrongroomError
 from orchestrator.incident import evidence
 from orchestrator.incident.ground import function
 from orchestrator.incident.hanging import Overdue, Places
-from orchestrator.incident.look import blast, looked, words
+from orchestrator.incident.look import blast
 from orchestrator.incident.traces import with_orphans
 from orchestrator.live.bulk import send
 
@@ -39,13 +39,14 @@ class Cut:
     left: Mapping[str, str] = field(default_factory=dict)  # what lives on, with the reason
     late: int = 0  # what came to light only after the first look
     leases: Places = field(default_factory=dict)  # what is left at the paths where the tokens could have got one
+    unseen: tuple[str, ...] = ()  # why nobody knows what became of some of them
 
 
 def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: Tell) -> Cut:
     """End all that was found, then look again: what a thief made meanwhile, and what hung on it, ends in the next."""
     found, known, late = first, {one.key for one in first.credentials}, 0
     reasons: dict[str, str] = {}
-    overdue = Overdue(ground, first.credentials)
+    overdue = Overdue(ground, first.credentials, [line.data for line in journal.of("closing")])
     for number in range(1, ROUNDS + 1):
         reasons = dict(_ended(ground, journal, _in_order(found.credentials), tell))
         _settled(ground, journal, (*evidence.known(journal), *found.credentials))
@@ -62,7 +63,7 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
         if all(one.id in reasons for one in alive):
             time.sleep(_PAUSE)  # nothing new, and what failed may only need a moment
     left = {f"{one.what} {one.id}": _why(one, reasons) for one in found.credentials if not one.file}
-    return Cut(len(known) - len(left), number, left, late, overdue.after)
+    return Cut(len(known) - len(left), number, left, late, overdue.after, overdue.unseen)
 
 
 def _keep(ground: Ground, journal: Journal, found: Blast, known: set[tuple[str, str, str]]) -> None:
@@ -86,7 +87,7 @@ def _settled(ground: Ground, journal: Journal, credentials: Sequence[Credential]
         journal.write("settling", path=ask.path, namespace=ask.namespace)
         (((_, reply)),) = send(ground.line, [ask])
         if reply.status >= _ENDED:
-            raise StrongroomError(f"{ask.path}: {words(reply)}: what was revoked is not in effect yet")
+            raise StrongroomError(f"{ask.path}: {reply.said}: what was revoked is not in effect yet")
 
 
 def _in_order(credentials: Sequence[Credential]) -> list[Credential]:
@@ -106,12 +107,9 @@ def _ended(
         for ask, reply in send(ground.line, (one.end for one in batch if one.end)):
             ground.renew()
             one = by_ask[id(ask)]
-            if reply.status >= _ENDED and not any(word in words(reply) for word in one.look.gone):
-                refused[one.id] = words(reply)
+            if reply.status >= _ENDED and not any(word in reply.said for word in one.look.gone):
+                refused[one.id] = reply.said
             done += 1
             tell("revoked", done, total)
         journal.write("revoked", count=len(batch) - len(refused), refused=refused)
         yield from refused.items()
-
-
-__all__ = ["Cut", "Tell", "looked", "revoke"]

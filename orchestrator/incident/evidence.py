@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
 from orchestrator.incident.ground import function
-from orchestrator.incident.journal import Journal, Tampered
+from orchestrator.incident.journal import FILE, Journal, Tampered
 from orchestrator.incident.model import Credential
 from orchestrator.local import files
 
@@ -33,6 +33,20 @@ def folder(root: Path, incident: str) -> Path:
     if len(incident.encode()) > _LONGEST:
         raise StrongroomError(f"--incident {incident[:12]}..: {_LONGEST} letters at most, such as INC-7")
     return root / FOLDER / incident
+
+
+def begun(root: Path, incident: str) -> Path:
+    """The folder of an incident that has a journal."""
+    where = folder(root, incident)
+    if not (where / FILE).is_file():
+        others = ", ".join(every(root)) or "none"
+        raise StrongroomError(f"there is no incident {incident} in {where.parent}; there are: {others}")
+    return where
+
+
+def every(root: Path) -> list[str]:
+    """The names of all incidents that have a journal."""
+    return sorted(path.parent.name for path in (root / FOLDER).glob(f"*/{FILE}"))
 
 
 def keep(journal: Journal, found: Blast, owners: Mapping[str, str]) -> None:

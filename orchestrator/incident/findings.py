@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.documents import get
 from orchestrator.errors import ConfigInvalid, Problem, StrongroomError
-from orchestrator.incident.sorts import is_hidden, told
+from orchestrator.incident.recognise import is_hidden, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

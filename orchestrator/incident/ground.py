@@ -146,6 +146,21 @@ def made(ground: Ground, gives: Gives, source: str, filled: Callable[..., str], 
     )
 
 
+def policies_of(facts: Mapping[str, Json]) -> tuple[str, ...]:
+    """Every policy of a token: its own, and those of its entity and its groups."""
+    return (*(facts.get("policies") or ()), *(facts.get("identity_policies") or ()))
+
+
+def capabilities(server: Server, *paths: str) -> dict[str, set[str]]:
+    """What the server lets its caller do at each path."""
+    found = server.write("sys/capabilities-self", {"paths": list(paths)})
+    return {path: set(found.get(path) or ()) for path in paths}
+
+
+def may_update(server: Server, path: str) -> bool:
+    return bool({"root", "update"} & capabilities(server, path)[path])
+
+
 def function(named: str) -> Callable[..., Json]:
     """What the catalogue names by `module:function`."""
     module, _, name = named.partition(":")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.catalog.shared import SHUT_POLICIES, SHUT_POLICY
 from orchestrator.errors import Refused
-from orchestrator.incident.model import Close, Gone, Rule, Scope
+from orchestrator.incident.ground import policies_of
+from orchestrator.incident.model import Close, Gone, Rule, Scope, within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +25,7 @@ def _named(ground: Ground, what: str, value: str) -> Mapping[str, Json]:
         found = ground.server.read(f"identity/{what}/{by}/{value}")
         if found is not None:
             return found
-    where = f" in namespace {ground.namespace}" if ground.namespace else ""
-    raise Gone(f"{what} {value}: there is none{where}, neither by name nor by id")
+    raise Gone(f"{what} {value}: there is none{within(ground.namespace)}, neither by name nor by id")
 
 
 def entity(ground: Ground, value: str) -> Scope:
@@ -78,7 +78,7 @@ def policy(ground: Ground, value: str) -> Scope:
 
 
 def _has(policy: str, facts: Mapping[str, Json]) -> bool:
-    return policy in (facts.get("policies") or ()) or policy in (facts.get("identity_policies") or ())
+    return policy in policies_of(facts)
 
 
 def _root(ground: Ground) -> Scope:

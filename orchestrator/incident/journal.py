@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
+from orchestrator.local import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json
 
 FIRST = "0" * 64
-FILE = "journal.jsonl"
+FILE, LOCK = "journal.jsonl", "lock"
 
 
 class Tampered(StrongroomError):  # noqa: N818 - the name is the sentence: the journal was tampered with
@@ -88,6 +90,13 @@ class Journal:
 
     def last(self, what: str) -> Line | None:
         return next((line for line in reversed(self.lines) if line.what == what), None)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Journal]:
+    """The journal for oneself alone: two at a time would each write lines that follow the same one."""
+    with files.locked(folder / LOCK):
+        yield Journal(folder)
 
 
 def read(path: Path) -> Iterator[Line]:

@@ -30,10 +30,6 @@ class Krl:
     comment: bytes
     sections: tuple[tuple[int, bytes], ...]
 
-    @property
-    def is_signed(self) -> bool:
-        return any(what == _SIGNATURE for what, _ in self.sections)
-
     def content(self, made: int) -> bytes:
         """The bytes of the file, made at this time; a signature is of other bytes, so it is left out."""
         numbers = (_FORMAT.to_bytes(4, "big"), *(one.to_bytes(8, "big") for one in (self.version, made, 0)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.documents import get
 from orchestrator.errors import StrongroomError
-from orchestrator.incident.ground import LOOKUP, NO_SUCH_TOKEN
+from orchestrator.incident.ground import LOOKUP, NO_SUCH_TOKEN, may_update
 from orchestrator.incident.model import Blast, Credential
 from orchestrator.live.bulk import Ask, Reply, send
 
@@ -22,8 +22,19 @@ if TYPE_CHECKING:
 ACCESSORS = "auth/token/accessors"
 _MADE = "auth/token/create"
 _TRIES, _PAUSE = 5, 0.2
-_OK, _BAD, _DENIED, _ABSENT, _FAILED = 200, 400, 403, 404, 500
-_KEPT = ("accessor", "display_name", "entity_id", "expire_time", "issue_time", "meta", "orphan", "path", "policies")
+_DENIED, _ABSENT = 403, 404
+_KEPT = (
+    "accessor",
+    "display_name",
+    "entity_id",
+    "expire_time",
+    "identity_policies",
+    "issue_time",
+    "meta",
+    "orphan",
+    "path",
+    "policies",
+)
 
 
 class Unclear(StrongroomError):  # noqa: N818 - the name is the sentence: the answer is unclear
@@ -64,7 +75,7 @@ def _fitting(
     for one, reply in _asked(ground, listed):
         if _is_no_more(reply) or not is_alive(one.look, reply):
             continue
-        may, facts = fits(reply.content["data"])
+        may, facts = fits(reply.data)
         told = ground.told(one)
         if told or (may and told is None):
             yield replace(one, facts=facts)
@@ -95,8 +106,7 @@ class _Tokens:
 
     def _may_look(self, ground: Ground) -> bool:
         """Whether a refusal is about the token, and not about us: a child made while its parent died leaves a name."""
-        held = ground.server.write("sys/capabilities-self", {"paths": [LOOKUP]}).get(LOOKUP) or ()
-        return bool({"root", "update"} & set(held))
+        return may_update(ground.server, LOOKUP)
 
     def _cut(self, ground: Ground, rules: list[Rule]) -> Iterator[Credential]:
         accessors = ground.server.list(ACCESSORS)
@@ -143,27 +153,20 @@ def _kept(ground: Ground, source: str, facts: Mapping[str, Json]) -> Credential:
 
 def _facts(ask: Ask, reply: Reply) -> Mapping[str, Json] | None:
     """What a lookup tells; None for one that ended since it was listed."""
-    if reply.status == _OK:
-        return dict(reply.content.get("data") or {})
+    if reply.ok:
+        return reply.data
     if _says(reply, NO_SUCH_TOKEN):
         return None
-    raise Unclear(f"{ask.path}: {words(reply)}")
-
-
-def words(reply: Reply) -> str:
-    """What the server says, on one line."""
-    errors = reply.content.get("errors") or [get(dict(reply.content), "data.error") or ""]
-    said = " ".join("; ".join(str(one) for one in errors).split())
-    return f"{said} (status {reply.status})" if said else f"status {reply.status}"
+    raise Unclear(f"{ask.path}: {reply.said}")
 
 
 def _says(reply: Reply, gone: Iterable[str]) -> bool:
-    return any(one in words(reply) for one in gone)
+    return any(one in reply.said for one in gone)
 
 
 def is_alive(look: Look, reply: Reply) -> bool:
     """Whether a credential lives, by the answer to its look."""
-    if reply.status == _OK:
+    if reply.ok:
         content = dict(reply.content)
         is_past = look.past and int(get(content, look.past) or 0) > look.version
         return not (is_past or (look.flag and get(content, look.flag)))
@@ -171,7 +174,7 @@ def is_alive(look: Look, reply: Reply) -> bool:
         return True
     if _says(reply, look.gone) or (reply.status == _ABSENT and not look.flag and not reply.content.get("errors")):
         return False
-    raise Unclear(f"{look.ask.path}: {words(reply)}")
+    raise Unclear(f"{look.ask.path}: {reply.said}")
 
 
 def living(ground: Ground, credentials: Iterable[Credential]) -> Iterator[Credential]:

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json, Spec
 
 
+def within(namespace: str) -> str:
+    """The namespace as the end of a sentence; nothing for the root."""
+    return f" in namespace {namespace}" if namespace else ""
+
+
+NOBODY = "nobody declared it"  # who owns what the YAML does not know
+
+
 class Gone(StrongroomError):  # noqa: N818 - the name is the sentence: what was named is gone
     """There is no such thing on the server (any more)."""
 
@@ -28,9 +36,7 @@ class Target:
     below: bool = False  # and in every namespace below it
 
     def __str__(self) -> str:
-        inside = f" in namespace {self.namespace}" if self.namespace else ""
-        inside += " and all below" if self.below else ""
-        return f"{self.sort} {self.value}{inside}"
+        return f"{self.sort} {self.value}{within(self.namespace)}{' and all below' if self.below else ''}"
 
 
 @dataclass(frozen=True)
@@ -210,6 +216,9 @@ class Blast:
 
     def __len__(self) -> int:
         return len(self.credentials)
+
+
+STATES = {True: "dead", False: "ALIVE", None: "unproven"}  # of what was tried again, by `Proof.dead`
 
 
 @dataclass(frozen=True)

@@ -2,220 +2,37 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import SYSTEM
 from orchestrator.catalog.shared import leases
-from orchestrator.documents import get
-from orchestrator.incident.ground import function, kind_of, made
-from orchestrator.incident.look import Unclear, is_alive, words
-from orchestrator.incident.model import Accounts, Close, Credential, Gone, Lister, Rule, Scope, Turn
+from orchestrator.incident.ground import kind_of, made
+from orchestrator.incident.look import Unclear
+from orchestrator.incident.model import Close, Credential, Gone, Lister, Rule, Scope, within
+from orchestrator.incident.origin import Origin
 from orchestrator.live.bulk import send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from orchestrator.documents import Json, Spec
+    from orchestrator.documents import Spec
     from orchestrator.incident.ground import Ground
-    from orchestrator.live.server import Server
-    from orchestrator.model import Field, Gives, Kind, Object, Write
-    from orchestrator.shapes import Shape
+    from orchestrator.live.bulk import Ask, Reply
+    from orchestrator.model import Kind, Object, Write
 
 _MOUNTED = ("auth", "secrets")
-_FOUND, _UNKNOWN = 200, (204, 400, 404)
+_NOTHING = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}
 _LEASES = "sys/leases/lookup/"
 _SECONDS = len("2026-01-31T12:00:00")
-_HARDLY = {"rate": 0.0001, "interval": 3600}
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A live object that gives out credentials: a role, a user, a key."""
-
-    kind: Kind
-    object: Object
-    mount: str
-    name: str
-
-    @property
-    def title(self) -> str:
-        key = "" if self.object.key == self.kind.name else self.object.key
-        return "/".join(part for part in (self.kind.family_path, self.mount, key, self.name) if part)
-
-    @property
-    def path(self) -> str:
-        """Where its settings stand."""
-        resource = self.object.parts[0].resource
-        return resource.path.format(**{resource.mount: self.mount, resource.name: self.name})
-
-    def filled(self, template: str, **more: Json) -> str:
-        return template.format(**{**more, "mount": self.mount, "name": self.name})
-
-    def live(self, server: Server) -> Spec:
-        """Its settings as the server tells them."""
-        return server.read(self.path) or {}
-
-    def whole(self, server: Server) -> Spec:
-        """All that the server tells of it, wherever that stands."""
-        resource = self.object.parts[0].resource
-        names = {resource.mount: self.mount, resource.name: self.name}
-        answers = [server.read(path.format(**names)) for path in resource.read_paths]
-        return {name: value for answer in answers for name, value in (answer or {}).items()}
-
-    def close(self, namespace: str, live: Spec) -> Close | None:
-        only = self.object.shut_only
-        change = {name: value for name, value in self.object.shut.items() if only.get(name, {}).items() <= live.items()}
-        if not change:
-            return None
-        attributes = self.object.parts[0].resource.attributes()
-        apis = Counter(one.api for one in attributes)  # what two settings share is neither's alone
-        return Close(
-            self.title,
-            namespace,
-            self.path,
-            change,
-            f"no new {self.what}",
-            whole=not self.object.merges,
-            fixed=frozenset(one.api for one in attributes if _is_fixed(one.field)),
-            sent={one.api: partial(_sent, one.shape) for one in attributes if apis[one.api] == 1},
-            opens=self._opens,
-        )
-
-    @property
-    def _opens(self) -> bool:
-        """Whether what a thief would come in with is dead after the cut: of a login that is so where it is renewed."""
-        return self.object.renew is not None or not any(one.says for one in self.object.gives)
-
-    @property
-    def what(self) -> str:
-        """What it gives out, in the words of people."""
-        return " and ".join(dict.fromkeys(f"{one.what}s" for one in self.object.gives))
-
-    def soft(self, namespace: str) -> Iterator[Close]:
-        """Holding back instead of shutting: a quota that lets one through an hour and client address."""
-        for one in self.object.gives:
-            if limited := self._limited(one):
-                path = "/".join(part for part in (namespace, limited["path"]) if part)
-                name = sha256(f"{path} {limited}".encode()).hexdigest()[:12]
-                change = {**limited, "path": path, **_HARDLY}
-                stops = f"more than one new {one.what} an hour and client address"
-                yield Close(
-                    self.title,
-                    "",
-                    f"sys/quotas/rate-limit/strongroom-{name}",
-                    change,
-                    stops,
-                    soft=True,
-                    opens=self._opens,
-                )
-
-    def _limited(self, gives: Gives) -> dict[str, str]:
-        """What a quota names: the path that gives it out, with the role where one path serves several."""
-        return {name: self.filled(text) for name, text in gives.held.items()}
-
-    def given(self, live: Spec) -> list[Gives]:
-        """What it gives out as its settings are."""
-        return [one for one in self.object.gives if one.where(live)]
-
-    def rules(self, namespace: str, live: Spec) -> list[Rule]:
-        return [
-            Rule(self.title, namespace, self._matcher(one, live), one.proof) for one in self.given(live) if one.says
-        ]
-
-    def _matcher(self, gives: Gives, live: Spec) -> Callable[[Spec], bool]:
-        """What tells its tokens; a name may stand as somebody typed it, where the server takes it in any case."""
-        tests = [
-            (path, text, self.object.lower and "{name}" in text, self.filled(text, **live).removesuffix("*"))
-            for path, text in gives.says.items()
-        ]
-
-        def matches(facts: Spec) -> bool:
-            return all(_fits(get(facts, path), text, wanted, folded) for path, text, folded, wanted in tests)
-
-        return matches
-
-    def listers(self, ground: Ground, live: Spec) -> list[Lister]:
-        return [
-            Lister(
-                self.filled(one.list),
-                ground.namespace,
-                partial(made, ground, one, self.title, self.filled),
-                partial(function(one.fits), live) if one.fits else None,
-            )
-            for one in self.given(live)
-            if one.list
-        ]
-
-    def accounts(self, namespace: str) -> Iterator[Accounts]:
-        """What it made in a system that can be asked."""
-        if self.object.witness:
-            yield Accounts(self.object.witness, self.object.key, self.title, namespace, self.mount, self.name)
-
-    def turns(self, ground: Ground) -> Iterator[Turn]:
-        """How what leaked of it is replaced."""
-        renew = self.object.renew
-        if renew:
-            ask, (path, key) = ground.ask(renew.write, self.filled), renew.stamp
-            stamp = (self.filled(path), key)
-            yield Turn(
-                self.title,
-                ground.namespace,
-                renew.what,
-                ask,
-                renew.ends,
-                renew.wrapped,
-                stamp,
-                renew.stops,
-                renew.warns,
-            )
-
-    def is_known_as(self, found: str, live: Spec) -> bool:
-        """Whether identity calls who logs in by it so."""
-        text = self.object.alias
-        return _fits(found, text, self.filled(text, **live), self.object.lower and "{name}" in text)
-
-    def untold(self, server: Server, live: Spec) -> Iterator[str]:
-        """What of it nobody can find, and what to do about that."""
-        for one in self.given(live):
-            path, setting, word = (self.filled(text, **live) for text in one.telling)
-            if one.untold:
-                yield f"{one.what}s of {self.title} are not told apart: {self.filled(one.untold, **live)}"
-            elif path and word not in ((server.read(path) or {}).get(setting) or [word]):
-                yield (
-                    f"{one.what}s of {self.title} are not told apart: {path} leaves {word} out of {setting}; name all "
-                    f"of --mount auth/{self.mount}"
-                )
-
-
-def _is_fixed(field: Field) -> bool:
-    """Whether no write may carry it: it is the server's own, or was said once and need not be said again."""
-    return field.output or (field.replace and not field.required)
-
-
-def _fits(found: Json, template: str, wanted: str, folded: bool) -> bool:  # noqa: FBT001 - called here alone
-    text = str(found or "")
-    if folded:
-        text, wanted = text.lower(), wanted.lower()
-    return text.startswith(wanted) if template.endswith("*") else text == wanted
-
-
-def _sent(shape: Shape, value: Json) -> Json:
-    """An answer's value as a request takes it, where that is another type."""
-    if not isinstance(value, list | dict):
-        return value
-    wanted = shape.send(shape.canon(value))
-    return value if isinstance(wanted, type(value)) else wanted
 
 
 def mounted(ground: Ground, value: str) -> tuple[str, str]:
     """The family and the path of the mount that a person names, with or without the family in front."""
     found = _mount(ground, value.strip("/"))
     if found is None or found[2]:
-        raise Gone(f"mount {value}: there is none{where(ground)}; the mounts are: {_mounts(ground)}")
+        raise Gone(f"mount {value}: there is none{within(ground.namespace)}; the mounts are: {_mounts(ground)}")
     return found[0], found[1]
 
 
@@ -245,10 +62,6 @@ def _mounts(ground: Ground) -> str:
     return ", ".join(f"{'auth/' if family == 'auth' else ''}{path}" for family, path in sorted(ground.mounts))
 
 
-def where(ground: Ground) -> str:
-    return f" in namespace {ground.namespace}" if ground.namespace else ""
-
-
 def _giving(kind: Kind, *, alone: bool = False) -> Iterator[Object]:
     """The objects of which something can leak; `alone`, also those that are cut only where they are named."""
     for one in kind.objects:
@@ -261,7 +74,7 @@ def named(ground: Ground, value: str) -> list[Origin]:
     said = value.strip("/")
     found = [one for one in _candidates(ground, said) if _is_there(ground, one)]
     if not found:
-        raise Gone(f"role {value}: there is none{where(ground)}; {_known(ground, said)}")
+        raise Gone(f"role {value}: there is none{within(ground.namespace)}; {_known(ground, said)}")
     return found
 
 
@@ -333,6 +146,12 @@ def shut(ground: Ground, family: str, mount: str) -> Iterator[Close]:
         yield Close(title, ground.namespace, path, kind.shut.data, "no new tokens")
 
 
+def shut_all(ground: Ground, family: str, mount: str) -> tuple[Close, ...]:
+    """What shuts every object of a mount by itself."""
+    closes = (one.close(ground.namespace, one.live(ground.server)) for one in on(ground, family, mount))
+    return tuple(one for one in closes if one)
+
+
 def leases_below(ground: Ground, path: str) -> Iterator[Lister]:
     """A lister for each folder of leases below a path; a folder that is empty lists nothing."""
     origins = leasing(ground, path)
@@ -368,9 +187,16 @@ def by_accessor(ground: Ground, value: str) -> Scope:
     owners = {id(single.look.ask): (one, single) for one, single in asked}
     for ask, reply in send(ground.line, [single.look.ask for _, single in asked]):
         one, single = owners[id(ask)]
-        if is_alive(single.look, reply):
-            return _given(ground, one, single, reply.content.get("data") or {})
-    raise Gone(f"SecretID accessor {value}: no role{where(ground)} knows it; it expired, or is destroyed")
+        if _knows(ask, reply, single.look.gone):
+            return _given(ground, one, single, reply.data)
+    raise Gone(f"SecretID accessor {value}: no role{within(ground.namespace)} knows it; it expired, or is destroyed")
+
+
+def _knows(ask: Ask, reply: Reply, gone: Iterable[str] = ()) -> bool:
+    """Whether a role knows what it was asked for; nothing at all is the answer for what is another role's."""
+    if reply.ok or reply.status in _NOTHING or any(word in reply.said for word in gone):
+        return reply.ok
+    raise Unclear(f"{ask.path}: {reply.said}")
 
 
 def by_value(ground: Ground, value: str) -> str | None:
@@ -378,18 +204,16 @@ def by_value(ground: Ground, value: str) -> str | None:
     for family, mount in ground.mounts:
         for one in on(ground, family, mount) if family == "auth" else ():
             for gives in one.object.gives:
-                if gives.by_value and (found := _asked(ground, one, gives.by_value, value)):
+                if gives.by_value and (found := _asked(ground, one, gives.by_value, gives.by_value_id, value)):
                     return found
     return None
 
 
-def _asked(ground: Ground, one: Origin, write: Write, value: str) -> str | None:
+def _asked(ground: Ground, one: Origin, write: Write, name: str, value: str) -> str | None:
     ask = ground.ask(write, partial(one.filled, id=value))
     for _, reply in send(ground.line, [ask]):
-        if reply.status == _FOUND:
-            return str((reply.content.get("data") or {})[write.keys[0]])
-        if reply.status not in _UNKNOWN:
-            raise Unclear(f"{ask.path}: {words(reply)}")
+        if _knows(ask, reply):
+            return str(reply.data[name])
     return None
 
 

@@ -17,12 +17,12 @@ ALL = "all"
 Found = TypeVar("Found")
 
 
-def within(ground: Ground) -> Iterator[Ground]:
+def tree(ground: Ground) -> Iterator[Ground]:
     """The namespace itself, and all below it."""
     yield ground
     for name in _inner(ground):
         path = "/".join(part for part in (ground.namespace, name.strip("/")) if part)
-        yield from within(ground.inside(path))
+        yield from tree(ground.inside(path))
 
 
 def _inner(ground: Ground) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def _inner(ground: Ground) -> tuple[str, ...]:
 
 def everywhere(ground: Ground, look: Callable[[Ground], Scope]) -> Scope:
     """What is found in any of the namespaces; Gone where it is in none of them."""
-    grounds, found, missing = list(within(ground)), Scope(), []
+    grounds, found, missing = list(tree(ground)), Scope(), []
     for one in grounds:
         try:
             found += look(one)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
+from orchestrator.incident.ground import capabilities
+from orchestrator.incident.model import within
 from orchestrator.incident.sign import signer
 from orchestrator.live.server import Denied, Rejected
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.incident.model import Credential, Scope
 
 _SHORT = 900
-_ENOUGH = {"root", "sudo"}
 _TWO = 2
 _SHUTTING = ("read", "update")
 
@@ -51,14 +52,13 @@ def _rights(ground: Ground, scope: Scope) -> Iterator[Problem]:
         needed = dict(_needed(namespace, scope))
         if not needed:
             continue
-        held = ground.inside(namespace).server.write("sys/capabilities-self", {"paths": list(needed)})
+        held = capabilities(ground.inside(namespace).server, *needed)
         for path, wanted in needed.items():
-            has = set(held.get(path) or ())
-            lacks = [one for one in wanted if one not in has]
-            if lacks and "root" not in has:
-                inside = f" in namespace {namespace}" if namespace else ""
+            lacks = [one for one in wanted if one not in held[path]]
+            if lacks and "root" not in held[path]:
                 yield Problem(
-                    f"the token lacks {' and '.join(lacks)} on {path}{inside}: it could not finish", stops=True
+                    f"the token lacks {' and '.join(lacks)} on {path}{within(namespace)}: it could not finish",
+                    stops=True,
                 )
 
 

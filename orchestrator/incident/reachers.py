@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
+from orchestrator.incident.ground import policies_of
 from orchestrator.incident.model import Rule, Scope
 from orchestrator.live.bulk import Ask, send
 from orchestrator.live.server import Denied
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.incident.ground import Ground
     from orchestrator.policy.live import LivePolicies
 
-_OK = 200
 _POLICIES = "sys/policies/acl"
 
 
@@ -50,7 +50,7 @@ def _readers(ground: Ground, asked: str, title: str) -> Scope:
     reach = Reach(policies, asked)
 
     def reads(facts: Spec) -> bool:
-        return bool(reach.of((*(facts.get("policies") or ()), *(facts.get("identity_policies") or ()))).granted)
+        return bool(reach.of(policies_of(facts)).granted)
 
     return Scope(
         rules=(Rule(title, ground.namespace, reads),), notes=tuple(f"{title}: {one}" for one in sorted(doubts))
@@ -63,9 +63,9 @@ def live_policies(ground: Ground) -> LivePolicies:
     asks = [Ask("GET", f"{_POLICIES}/{name}", None, ground.namespace) for name in names]
     found: dict[str, str] = {}
     for ask, reply in send(ground.line, asks):
-        if reply.status != _OK:
+        if not reply.ok:
             raise StrongroomError(
                 f"{ask.path} cannot be read (status {reply.status}): who reaches the path is not known"
             )
-        found[ask.path.removeprefix(f"{_POLICIES}/")] = str((reply.content.get("data") or {}).get("policy") or "")
+        found[ask.path.removeprefix(f"{_POLICIES}/")] = str(reply.data.get("policy") or "")
     return {name: understood(name, text) for name, text in found.items()}

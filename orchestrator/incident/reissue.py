@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.incident import close, evidence
+from orchestrator.incident.model import NOBODY
 from orchestrator.incident.turn import turn
 from orchestrator.live.approle import Issued, issued
 from orchestrator.live.server import Denied, Rejected
@@ -178,4 +179,4 @@ class Reissue:
         return [(source, what, count) for (source, what), count in sorted(counts.items())]
 
     def _by_hand(self, title: str, what: str) -> ByHand:
-        return ByHand(title, self.ground.owner(title) or "nobody declared it", what)
+        return ByHand(title, self.ground.owner(title) or NOBODY, what)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from orchestrator.incident.journal import FILE
 from orchestrator.incident.logged import FILE as FILE_OF_LINES
+from orchestrator.incident.model import STATES, within
 from orchestrator.incident.pages import Block, Commands, Heading, Paragraph, Table, markdown, page
-from orchestrator.incident.tell import ENDS, counted, lasting, moment, plain, seconds, sentence, short, targets
+from orchestrator.incident.sentences import ENDS, counted, lasting, moment, plain, seconds, sentence, short, targets
 from orchestrator.local import files
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 MARKDOWN, HTML = "report.md", "report.html"
 _MOST = 200
 _SAID = 3
-_STATES = {True: "dead", False: "ALIVE", None: "unproven"}
 _HEADS = {
     0: "Contained: everything that was found is dead, and was proven to be.",
     1: "NOT CONTAINED: something that was found lives on.",
@@ -152,7 +151,7 @@ def _at(moment_: str) -> str:
 
 
 def _titled(title: str, namespace: str) -> str:
-    return f"{plain(title)} in namespace {plain(namespace)}" if namespace else plain(title)
+    return f"{plain(title)}{within(plain(namespace))}"
 
 
 def _blast(story: Story) -> Iterator[Block]:
@@ -237,7 +236,7 @@ def _older(story: Story, at: str) -> str:
 
 
 def _proof(one: Spec) -> tuple[str, str, str]:
-    return _STATES[one["dead"]], short(one["title"]), short(one["said"])
+    return STATES[one["dead"]], short(one["title"]), short(one["said"])
 
 
 def _remarks(story: Story) -> Iterator[Block]:
@@ -320,11 +319,3 @@ def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers: It
         more = (f"and {len(rows) - _MOST:,} more, in {FILE}", *[""] * (len(titles) - 1))
         rows = (*rows[:_MOST], more)
     return Table(titles, tuple(rows), frozenset(numbers))
-
-
-def tally(proofs: Iterable[Spec]) -> dict[str, int]:
-    """How many are dead, ALIVE and unproven."""
-    states: Counter[str] = Counter()
-    for one in proofs:
-        states[_STATES[one["dead"]]] += int(one["count"])
-    return dict(states)

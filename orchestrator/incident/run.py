@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.documents import Json
+    from orchestrator.documents import Json, Spec
     from orchestrator.incident.cut import Tell
     from orchestrator.incident.ground import Ground
     from orchestrator.incident.hooks import Hooks
@@ -105,10 +105,10 @@ def preview(
     return Preview(incident, tuple(targets), scope, found, tuple(problems), agreed, owners, reissue)
 
 
-def _blast(ground: Ground, scope: Scope) -> Blast:
-    """What lives, with the leases that may hang on it."""
+def _blast(ground: Ground, scope: Scope, shut: Sequence[Spec] = ()) -> Blast:
+    """What lives, with the leases that may hang on it; `shut` is what was recorded of what is shut by now."""
     found = traces.with_orphans(ground, blast(ground, scope))
-    places, notes = hanging.below(ground, found.credentials)
+    places, notes = hanging.below(ground, found.credentials, shut)
     return replace(found, leases=hanging.counted(places), spared=(*found.spared, *notes))
 
 
@@ -136,13 +136,13 @@ def _carried_out(ground: Ground, journal: Journal, agreed: Preview, held: Mappin
     scope = Scope(singles=tuple(evidence.known(journal))) + agreed.scope
     evidence.plant(ground, journal, scope.singles)
     shut = tuple(dict.fromkeys(one.title for one in close.shut(ground, journal, scope.closes)))
-    found = _blast(ground, scope)
+    found = _blast(ground, scope, [line.data for line in journal.of("closing")])
     evidence.keep(journal, found, {**agreed.owners, **ground.owners(found.credentials)})
     asked = (*scope.accounts, *witness.hanging(ground, found.leases))
     with witness.called(ground, journal, asked) as witnesses:
         done, turned = _cut(ground, journal, scope, found, tell, witnesses)
         of_systems = [proof for one in witnesses for proof in one.after(done.left)]
-    hung = hanging.proofs(found.leases, done.leases)
+    hung = hanging.proofs(found.leases, done.leases, done.unseen)
     tried = prove(ground, evidence.known(journal), held)
     proofs = (*tried, *hung, *turned, *of_systems, *scope.unproven)
     journal.write("proved", proofs=[vars(one) for one in proofs])

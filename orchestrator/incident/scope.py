@@ -9,10 +9,11 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import account, identity, leaks, lineage, origins, reachers, traces
-from orchestrator.incident.givers import given
+from orchestrator.incident import account, identity, lineage, origins, reachers, traces
 from orchestrator.incident.ground import LOOKUP
-from orchestrator.incident.model import Gone, Proof, Rule, Scope
+from orchestrator.incident.kinds import flags
+from orchestrator.incident.model import Gone, Proof, Rule, Scope, within
+from orchestrator.incident.origin_scope import scope_of
 from orchestrator.incident.places import everywhere
 from orchestrator.live.server import Denied, Rejected
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.incident.ground import Ground
     from orchestrator.incident.model import Target
 
+CLOSES = ("hard", "soft", "none")  # how what gave it out is shut
 Resolver = Callable[["Ground", str], Scope]
 
 
@@ -52,7 +54,7 @@ def _lookup(ground: Ground, value: str) -> Mapping[str, Json] | None:
 
 def role(ground: Ground, value: str) -> Scope:
     """All that a role gave out, whichever engine or auth method it belongs to."""
-    found = [given(ground, one) for one in origins.named(ground, value)]
+    found = [scope_of(ground, one) for one in origins.named(ground, value)]
     if not any(one.rules or one.listers or one.turns for one in found):
         raise StrongroomError("\n".join(dict.fromkeys(note for one in found for note in one.notes)))
     return reduce(add, found)
@@ -62,7 +64,7 @@ def mount(ground: Ground, value: str) -> Scope:
     """All that a mount gave out: by every object on it, and every lease below it."""
     family, path = origins.mounted(ground, value)
     covered = family == "auth"
-    objects = reduce(add, (given(ground, one, covered=covered) for one in origins.on(ground, family, path)), Scope())
+    objects = reduce(add, (scope_of(ground, one, covered=covered) for one in origins.on(ground, family, path)), Scope())
     if family == "auth":
         where = f"auth/{path}/"
         title = f"auth/{path}"
@@ -78,7 +80,7 @@ def lease_prefix(ground: Ground, value: str) -> Scope:
     """What has a lease below a path; the leases of logins are tokens, and end as tokens."""
     path = value.strip("/")
     if not origins.is_mounted(ground, path):
-        raise Gone(f"lease prefix {value}: it begins with no mount{origins.where(ground)}; {origins.mounts(ground)}")
+        raise Gone(f"lease prefix {value}: it begins with no mount{within(ground.namespace)}; {origins.mounts(ground)}")
     if path.startswith("auth/"):
         title = f"lease prefix {path}"
         return Scope(rules=(Rule(title, ground.namespace, lambda facts: _below(facts["path"], path)),))
@@ -100,8 +102,8 @@ def database_account(ground: Ground, value: str) -> Scope:
     found = [_account(ground, value, name, made) for name, made in account.named(ground, value)]
     if not found:
         raise Gone(
-            f"account {value}: no mount{origins.where(ground)} makes or keeps accounts of such a name; name its role "
-            "with --database-role"
+            f"account {value}: no mount{within(ground.namespace)} makes or keeps accounts of such a name; name its "
+            "role with --database-role"
         )
     whole = reduce(add, found)
     note = f"no lease stands for account {value}: if it lives, only the database can end it"
@@ -146,7 +148,7 @@ SORTS: Mapping[str, Resolver] = {
     "lease-prefix": lease_prefix,
     "secret-id-accessor": secret_id_accessor,
     "everything": everything,
-    **{sort: partial(leaks.scope, sort) for sort in leaks.SORTS},
+    **{sort: partial(flags.scope, sort) for sort in flags.SORTS},
     "account": database_account,
 }
 
@@ -164,7 +166,7 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False, see
     failures: list[StrongroomError] = []
     for target in targets:
         try:
-            found += _hanging(ground.inside(target.namespace), target)
+            found += _of_target(ground.inside(target.namespace), target)
         except Gone as error:
             if again:
                 lost = not seen and target.sort not in _ITSELF
@@ -185,7 +187,7 @@ def _lost(target: Target) -> Proof:
     return Proof("leak", str(target), dead=None, said=said)
 
 
-def _hanging(ground: Ground, target: Target) -> Scope:
+def _of_target(ground: Ground, target: Target) -> Scope:
     """What hangs on one target, in its namespace or in all below it too."""
     if target.below:
         return everywhere(ground, lambda inside: SORTS[target.sort](inside, target.value))

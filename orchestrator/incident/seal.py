@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.incident import report, sign
+from orchestrator.incident.journal import LOCK
 from orchestrator.incident.story import Story, story
 from orchestrator.local import files
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-MANIFEST, SIGNATURE, LOCK = "manifest.json", "signature.json", "lock"
+MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 BESIDE = frozenset({MANIFEST, SIGNATURE, LOCK})  # what no manifest speaks of
 _HALF_WRITTEN = re.compile(r"^\..+\.[a-z0-9_]{8}$")  # what `files.write` leaves when it is killed
 

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident import journal, seal
-from orchestrator.incident.evidence import FOLDER, folder
+from orchestrator.incident import evidence, journal, seal
+from orchestrator.incident.sentences import sentence, targets
 from orchestrator.incident.story import Story, story
-from orchestrator.incident.tell import sentence, targets
 from orchestrator.local import files
 
 if TYPE_CHECKING:
@@ -43,31 +42,21 @@ class Standing:
 
 def every(root: Path) -> list[Standing]:
     """All incidents that are known here, by name."""
-    found = (root / FOLDER).glob(f"*/{journal.FILE}")
-    return [standing(root, path.parent.name) for path in sorted(found)]
+    return [standing(root, name) for name in evidence.every(root)]
 
 
 def standing(root: Path, incident: str) -> Standing:
     """Where one stands; one whose journal was tampered with is told so, and nothing else of it."""
-    where = known(root, incident)
+    where = evidence.begun(root, incident)
     try:
         return _standing(story(where), running=_runs(where))
     except journal.Tampered as error:
         return Standing(incident, DAMAGED, f"invoke incident.verify {incident}", said=str(error))
 
 
-def known(root: Path, incident: str) -> Path:
-    """The folder of an incident that has a journal."""
-    where = folder(root, incident)
-    if not (where / journal.FILE).is_file():
-        others = ", ".join(sorted(path.parent.name for path in where.parent.glob(f"*/{journal.FILE}"))) or "none"
-        raise StrongroomError(f"there is no incident {incident} in {where.parent}; there are: {others}")
-    return where
-
-
 def _runs(where: Path) -> bool:
     """Whether somebody works on it just now."""
-    lock = where / seal.LOCK
+    lock = where / journal.LOCK
     if not lock.exists():
         return False
     try:

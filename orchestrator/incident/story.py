@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.incident import evidence, journal
-from orchestrator.incident.tell import seconds
+from orchestrator.incident.model import NOBODY
+from orchestrator.incident.sentences import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json, Spec
     from orchestrator.incident.journal import Line
 
-NOBODY = "nobody declared it"
 _STEPS = (
     ("shut", ("closed",)),
     ("counted", ("found",)),

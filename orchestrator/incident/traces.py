@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from orchestrator.incident.ground import Ground
 
 _ACCESSORS = "auth/token/accessors"
-_OK = 200
 
 
 def logs(ground: Ground, given: Sequence[Path], folder: Path | None) -> tuple[Path, ...]:
@@ -107,9 +106,9 @@ def _writers(ground: Ground, files: Iterable[Path]) -> frozenset[str]:
 def _hashed(ground: Ground, device: str, values: Iterable[str]) -> Iterator[tuple[str, str]]:
     asks = (Ask("POST", f"sys/audit-hash/{device}", {"input": one}) for one in values)
     for one, reply in send(ground.line, asks):
-        if reply.status != _OK:
+        if not reply.ok:
             raise StrongroomError(f"{one.path}: the server gives no hash (status {reply.status})")
-        yield str((one.body or {})["input"]), str((reply.content.get("data") or {})["hash"])
+        yield str((one.body or {})["input"]), str(reply.data["hash"])
 
 
 def makers(ground: Ground, accessor: str, source: str) -> tuple[tuple[Rule, ...], tuple[str, ...]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from importlib import import_module
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
+from orchestrator.incident.ground import function
 from orchestrator.incident.model import Accounts
 from orchestrator.incident.origins import leasing
 from orchestrator.live.server import Denied
@@ -29,16 +28,13 @@ class Witness(Protocol):
         """End the sessions of what was cut, and prove what can be proven."""
 
 
-Opener = Callable[["Ground", "Journal", "Sequence[Accounts]"], AbstractContextManager[Witness]]
-
-
 @contextmanager
 def called(ground: Ground, journal: Journal, asked: Sequence[Accounts]) -> Iterator[list[Witness]]:
     """Every witness, asked about these accounts and those that earlier runs of the incident asked about."""
     every = dict.fromkeys((*(Accounts(**one) for line in journal.of("accounts") for one in line.data["asked"]), *asked))
     with ExitStack() as stack:
         yield [
-            stack.enter_context(_opener(name)(ground, journal, [one for one in every if one.witness == name]))
+            stack.enter_context(function(name)(ground, journal, [one for one in every if one.witness == name]))
             for name in dict.fromkeys(one.witness for one in every)
         ]
 
@@ -50,9 +46,3 @@ def hanging(ground: Ground, leases: Leases) -> Iterator[Accounts]:
         with suppress(Denied):  # who may not see the roles learns the end of the leases, and nothing beyond
             for one in leasing(inside, path):
                 yield from one.accounts(namespace)
-
-
-def _opener(name: str) -> Opener:
-    module, _, function = name.partition(":")
-    found: Opener = getattr(import_module(module), function)
-    return found

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from orchestrator.documents import get
 from orchestrator.errors import StrongroomError, Unreachable
 from orchestrator.live import http1, replies, trust
 from orchestrator.live.channel import DEPTH, Channel, connect
@@ -55,6 +56,23 @@ class Reply(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Reply({self.status})"
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was answered with what was asked for."""
+        return self.status == HTTPStatus.OK
+
+    @property
+    def said(self) -> str:
+        """What the server says where it does not answer, on one line."""
+        errors = self.content.get("errors") or [get(dict(self.content), "data.error") or ""]
+        said = " ".join("; ".join(str(one) for one in errors).split())
+        return f"{said} (status {self.status})" if said else f"status {self.status}"
+
+    @property
+    def data(self) -> Mapping[str, Json]:
+        """What the document holds, nothing where it holds none."""
+        return self.content.get("data") or {}
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import pytest
 
 from orchestrator.commands import incident
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import given
+from orchestrator.incident import command_line
 from orchestrator.incident.model import Gone
-from orchestrator.incident.words import preview_document
+from orchestrator.incident.show.revocation import preview_document
 from orchestrator.live.server import Denied, Rejected
 from tests.incident.scene import NAME
 from tests.incident.test_resume import killed
@@ -196,7 +196,7 @@ def test_a_name_longer_than_a_folder_s_is_told_before_anything_is_done(scene: Sc
 @pytest.mark.parametrize("said", ["abc", "", "-5", "nan", "inf"])
 def test_a_rate_that_is_none_is_told(said: str) -> None:
     with pytest.raises(StrongroomError) as told:
-        given.rate(said)
+        command_line.rate(said)
 
     assert str(told.value) == f"--max-rate {said}: write how many requests a second, such as 50"
 
@@ -222,7 +222,7 @@ def test_nobody_there_to_tell_the_token_is_told(way: str, said: str) -> None:
 def ways(way: str) -> None:
     """What is said where a token cannot be read."""
     try:
-        given.tokens([way])
+        command_line.tokens([way])
     except StrongroomError as error:
         sys.stdout.write(f"{error}\n")
 

@@ -20,7 +20,7 @@ from orchestrator.declared import Cluster
 from orchestrator.incident import close
 from orchestrator.incident.ground import Ground
 from orchestrator.incident.journal import Journal
-from orchestrator.incident.origins import Origin
+from orchestrator.incident.origin import Origin
 from orchestrator.live.bulk import Line
 from orchestrator.live.server import Denied, Rejected
 from tests.real import test_kubernetes

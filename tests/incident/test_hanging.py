@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.live.server import Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.incident.scene import Scene
 
 pytestmark = pytest.mark.server
@@ -53,3 +55,48 @@ def test_leases_end_with_their_tokens_and_no_others(doors: Scene) -> None:
         True,
         "ended with their tokens; each of the 3 that are left has time left: none of them hung on a dead token",
     )
+
+
+def test_leases_by_a_policy_of_the_entity_are_looked_for(doors: Scene) -> None:
+    doors.approle("guests", mount="visitors")
+    entity = doors.login("guests", "visitors")["entity_id"]
+    doors.server.write(f"identity/entity/id/{entity}", {"policies": ["doors"]})
+    guest = doors.server.as_token(doors.login("guests", "visitors")["client_token"])
+    guest.request("POST", "ssh/creds/door", {"ip": "127.0.0.1"})
+
+    preview = doors.look(("role", "auth/visitors/guests"))
+
+    assert preview.blast is not None
+    assert preview.blast.leases == ((doors.namespace, "ssh/creds/door", 1),)
+
+
+@pytest.mark.parametrize("target", [("policy", "doors"), ("group", "openers")])
+def test_leases_are_watched_though_what_allowed_them_is_shut_by_then(doors: Scene, target: tuple[str, str]) -> None:
+    leaked = passwords(doors, "payments", 2)
+    members = [one["id"] for one in entities(doors)]
+    doors.server.write("identity/group", {"name": "openers", "policies": ["doors"], "member_entity_ids": members})
+
+    outcome = doors.cut(target)
+
+    assert [lives(doors, one) for one in leaked] == [False, False]
+    assert [(one.dead, one.title) for one in outcome.proofs if one.what == "lease"] == [
+        (True, f"2 leases of {doors.namespace}/ssh/creds/door")
+    ]
+
+
+def entities(scene: Scene) -> list[Mapping[str, Any]]:
+    names = scene.server.list("identity/entity/name")
+    return [found for name in names if (found := scene.server.read(f"identity/entity/name/{name}"))]
+
+
+def test_leases_that_nobody_may_look_at_are_unproven(doors: Scene) -> None:
+    passwords(doors, "payments", 1)
+    rules = 'path "*" { capabilities = ["create", "read", "update", "list", "sudo"] }\n'
+    doors.server.write(
+        "sys/policies/acl/blind", {"policy": f'{rules}path "sys/leases/*" {{ capabilities = ["deny"] }}'}
+    )
+
+    outcome = doors.cut(("role", "auth/approle/payments"), token=doors.token("blind"))
+
+    assert [one.dead for one in outcome.proofs if one.what == "lease"] == [None]
+    assert outcome.code == 2

@@ -14,7 +14,7 @@ import pytest
 from orchestrator.errors import Refused
 from orchestrator.incident.journal import FILE, read
 from orchestrator.incident.reissue import ByHand
-from orchestrator.incident.words import outcome_document, show_outcome
+from orchestrator.incident.show.revocation import outcome_document, show_outcome
 from orchestrator.live.approle import Issued
 from tests.incident.databases import House
 from tests.incident.scene import Scene

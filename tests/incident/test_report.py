@@ -13,8 +13,8 @@ from orchestrator.errors import StrongroomError
 from orchestrator.incident import evidence, report, seal
 from orchestrator.incident.journal import Journal, Tampered
 from orchestrator.incident.model import Blast
+from orchestrator.incident.sentences import SAYS, sentence
 from orchestrator.incident.story import shuttings, story
-from orchestrator.incident.tell import SAYS, sentence
 from tests.incident import written
 from tests.support import REPOSITORY
 

@@ -163,6 +163,27 @@ def test_what_a_scanner_found_is_cut_by_what_it_is(scene: Scene) -> None:
         assert all(value not in file.read_text() for value in (leaked, secret_id, dead))
 
 
+DENIED = """
+path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+path "auth/approle/role/payments/secret-id/lookup" { capabilities = ["deny"] }
+path "auth/approle/role/payments/secret-id-accessor/lookup" { capabilities = ["deny"] }
+"""
+
+
+def test_a_secret_id_that_we_may_not_look_for_is_not_said_to_be_gone(scene: Scene) -> None:
+    scene.approle("payments")
+    scene.server.write("sys/policies/acl/denied", {"policy": DENIED})
+    token = scene.token("denied")
+    text = f"SECRET_ID={scene.secret_id('payments')['secret_id']}"
+    report = scene.root / "gitleaks.json"
+    report.write_text(json.dumps([{"RuleID": "x", "File": "b.env", "StartLine": 3, "Secret": text, "Match": text}]))
+
+    with pytest.raises(StrongroomError, match=r"secret-id-accessor/lookup: .*permission denied"):
+        scene.look(("secret-id-accessor", "00000000-0000-0000-0000-000000000000"), token=token)
+    with pytest.raises(StrongroomError, match=r"secret-id/lookup: .*permission denied"):
+        scene.look(findings=[report], token=token)
+
+
 def test_a_shut_role_is_tried_with_a_new_secret_id(scene: Scene) -> None:
     scene.approle("payments", "orders")
     scene.login("payments")

@@ -16,9 +16,11 @@ import pytest
 from orchestrator.commands import check
 from orchestrator.commands import runbook as commands
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
-from orchestrator.incident import drill, drills, runbook
 from orchestrator.incident.journal import FILE, read
-from orchestrator.incident.walk import Walk, walk
+from orchestrator.incident.runbooks import drill, drills, runbook, sheet
+from orchestrator.incident.runbooks.walk import walk
+from orchestrator.incident.runbooks.walker import Walk
+from orchestrator.incident.scope import CLOSES
 from orchestrator.live.server import Denied
 from orchestrator.local import servers
 from tasks import namespace
@@ -33,11 +35,11 @@ if TYPE_CHECKING:
     from orchestrator.live.server import Server
     from tests.incident.scene import Scene
 
-BOOKS = runbook.load_all(REPOSITORY)
+BOOKS = sheet.load_all(REPOSITORY)
 DRILLED = [one.name for one in BOOKS if one.drill != runbook.NONE]
 TEXTS = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "runbooks").glob("*.md")]
 COMMAND = r"(?:^\s*(?:- |\$ |run: )?|`)({} [a-z][^`\n]*)"
-BODY = "\n".join(f"## {name}\n\ntext\n" for name in runbook.HEADINGS)
+BODY = "\n".join(f"## {name}\n\ntext\n" for name in sheet.HEADINGS)
 HEAD = "title: Something leaked\nclose: none\ntell: [nobody]\ndrill: none\nbecause: it is a test\n"
 BY_HAND = f"{HEAD}steps: [{{say: Look.}}, {{say: Look again., run: bao status, see: it is open.}}]\n"
 CUT = """\
@@ -63,9 +65,10 @@ drill: token
 KILLED = """\
 import json, os, signal, sys
 from pathlib import Path
-from orchestrator.incident import runbook
+from orchestrator.incident.runbooks import sheet
 from orchestrator.incident.journal import Journal
-from orchestrator.incident.walk import Walk, walk
+from orchestrator.incident.runbooks.walk import walk
+from orchestrator.incident.runbooks.walker import Walk
 from tests.incident.voice import Words
 
 root, name, environ, deadly = json.loads(sys.stdin.read())
@@ -78,7 +81,7 @@ def dying(journal, what, **data):
     return found
 
 Journal.write = dying
-book = runbook.load(Path(root), "leak")
+book = sheet.load(Path(root), "leak")
 walk(Walk(Path(root), environ, book, "INC-7", name, Words({"role": "auth/approle/payments"})))
 """
 
@@ -100,7 +103,7 @@ def quoted(program: str) -> Iterator[tuple[str, str]]:
 
 
 def test_every_runbook_is_right() -> None:
-    assert runbook.problems(REPOSITORY) == []
+    assert sheet.problems(REPOSITORY) == []
     assert len(BOOKS) == len(list((REPOSITORY / "runbooks").glob("*.md")))
 
 
@@ -121,6 +124,12 @@ def test_every_command_of_ours_that_is_told_to_be_typed_exists() -> None:
             wrong.append(f"{place}: {command}: {', '.join(unknown) or 'no such task'}")
 
     assert wrong == []
+
+
+def test_revoke_takes_no_letter_but_that_of_the_environment() -> None:
+    revoke = next(one for one in namespace.to_contexts() if one.name == "revoke")
+
+    assert [flag for flag in revoke.flag_names() if not flag.startswith("--")] == ["-e"]
 
 
 @pytest.mark.server
@@ -158,7 +167,7 @@ drill: tokn
     body = BODY.replace("## Proof", "## Evidence")
 
     with pytest.raises(ConfigInvalid) as wrong:
-        runbook.load(written(tmp_path, head.replace("[the owner of {role]", '"the owner of {role"'), body), "leak")
+        sheet.load(written(tmp_path, head.replace("[the owner of {role]", '"the owner of {role"'), body), "leak")
 
     assert str(wrong.value).splitlines() == [
         (
@@ -183,14 +192,14 @@ def test_a_mistake_in_the_yaml_of_a_runbook_stands_where_it_is(tmp_path: Path) -
     written(tmp_path, "title: [\n")
 
     with pytest.raises(ConfigInvalid, match=r"^runbooks/leak\.md:3:1: not YAML"):
-        runbook.load(tmp_path, "leak")
+        sheet.load(tmp_path, "leak")
 
 
 def test_a_file_without_front_matter_is_no_runbook(tmp_path: Path) -> None:
     written(tmp_path, "")
     (tmp_path / "runbooks/leak.md").write_text(BODY)
 
-    assert [str(one) for one in runbook.problems(tmp_path)] == [
+    assert [str(one) for one in sheet.problems(tmp_path)] == [
         "runbooks/leak.md:1:1: no front matter; begin with a line `---`, YAML, and a line `---`"
     ]
 
@@ -227,7 +236,7 @@ def test_a_manual_step_without_a_terminal_stops_and_the_next_run_goes_on(tmp_pat
 
 
 def test_the_report_of_a_runbook_that_cuts_nothing_says_where_it_is(tmp_path: Path) -> None:
-    book = runbook.load(written(tmp_path, BY_HAND), "leak")
+    book = sheet.load(written(tmp_path, BY_HAND), "leak")
     report = tmp_path / "incidents/INC-7/report.md"
 
     def head() -> str:
@@ -244,7 +253,7 @@ def test_the_report_of_a_runbook_that_cuts_nothing_says_where_it_is(tmp_path: Pa
 
 
 def test_what_was_skipped_is_kept_with_its_reason(tmp_path: Path) -> None:
-    book = runbook.load(written(tmp_path, BY_HAND), "leak")
+    book = sheet.load(written(tmp_path, BY_HAND), "leak")
 
     walked = walk(Walk(tmp_path, {}, book, "INC-7", "dev", Words(said="skip because it is a drill")))
 
@@ -252,8 +261,8 @@ def test_what_was_skipped_is_kept_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_other_steps_are_not_walked_under_the_same_incident(tmp_path: Path) -> None:
-    walk(Walk(tmp_path, {}, runbook.load(written(tmp_path, BY_HAND), "leak"), "INC-7", "dev", Words()))
-    book = runbook.load(written(tmp_path, BY_HAND.replace("say: Look.", "say: Look there.")), "leak")
+    walk(Walk(tmp_path, {}, sheet.load(written(tmp_path, BY_HAND), "leak"), "INC-7", "dev", Words()))
+    book = sheet.load(written(tmp_path, BY_HAND.replace("say: Look.", "say: Look there.")), "leak")
 
     with pytest.raises(Refused) as wrong:
         walk(Walk(tmp_path, {}, book, "INC-7", "dev", Words()))
@@ -280,12 +289,12 @@ def test_a_token_is_no_answer_and_stands_in_no_journal(tmp_path: Path) -> None:
 def test_a_drill_is_stamped_in_one_line(tmp_path: Path) -> None:
     written(tmp_path, BY_HAND.replace("drill: none\nbecause: it is a test\n", "drill: sealed\n"))
     done = drill.Drilled("leak", "openbao 2.7.2", 4.2, (), (), (), tmp_path)
-    before = runbook.load(tmp_path, "leak").digest
+    before = sheet.load(tmp_path, "leak").digest
 
     drill.stamp(tmp_path, done)
     once = (tmp_path / "runbooks/leak.md").read_text()
     drill.stamp(tmp_path, done)
-    found = runbook.load(tmp_path, "leak")
+    found = sheet.load(tmp_path, "leak")
 
     assert (tmp_path / "runbooks/leak.md").read_text() == once
     assert {**found.drilled, "at": ""} == {"at": "", "server": "openbao 2.7.2", "seconds": 4.2, "result": "passed"}
@@ -298,7 +307,7 @@ def test_killed_anywhere_it_goes_on_where_it_was(scene: Scene, deadly: tuple[Any
     scene.approle("payments", "orders")
     leaked = [scene.login("payments")["client_token"] for _ in range(3)]
     other = scene.login("orders")["client_token"]
-    book = runbook.load(written(scene.root, CUT), "leak")
+    book = sheet.load(written(scene.root, CUT), "leak")
     given = json.dumps([str(scene.root), NAME, scene.environ, deadly])
 
     died = subprocess.run([sys.executable, "-c", KILLED], input=given.encode(), cwd=REPOSITORY, check=False, timeout=60)
@@ -318,7 +327,7 @@ def test_killed_anywhere_it_goes_on_where_it_was(scene: Scene, deadly: tuple[Any
 def test_a_yes_to_something_else_is_no_yes_to_the_runbook(scene: Scene) -> None:
     scene.approle("payments", "orders")
     leaked, other = (scene.login(role)["client_token"] for role in ("payments", "orders"))
-    book = runbook.load(written(scene.root, CUT), "leak")
+    book = sheet.load(written(scene.root, CUT), "leak")
     words = Words({"role": "auth/approle/payments"})
     with pytest.raises(Refused):
         walk(Walk(scene.root, scene.environ, book, "INC-7", NAME, words, yes="0" * 12))
@@ -334,7 +343,7 @@ def test_a_yes_to_something_else_is_no_yes_to_the_runbook(scene: Scene) -> None:
 def test_a_leaked_token_is_read_once_and_written_down_nowhere(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     leaked = scene.token("default")
     monkeypatch.setattr("sys.stdin", io.StringIO(leaked))
-    book = runbook.load(written(scene.root, LEAKED_TOKEN), "leak")
+    book = sheet.load(written(scene.root, LEAKED_TOKEN), "leak")
 
     walked = walk(Walk(scene.root, scene.environ, book, "INC-7", NAME, Words({"token": "-"})))
 
@@ -403,6 +412,4 @@ def test_exactly_what_leaked_is_dead_after_the_drill(place: Path, name: str, req
 def test_every_word_of_a_runbook_is_explained() -> None:
     text = (REPOSITORY / "docs/runbooks.md").read_text()
 
-    assert [
-        one for one in (*runbook.WORDS, *runbook.DOES, *runbook.KINDS, *runbook.CLOSES) if f"`{one}`" not in text
-    ] == []
+    assert [one for one in (*sheet.WORDS, *runbook.DOES, *runbook.KINDS, *CLOSES) if f"`{one}`" not in text] == []

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import StrongroomError
-from orchestrator.incident import seal, shown, status
+from orchestrator.incident import seal, status
+from orchestrator.incident.show import evidence
 from orchestrator.local import files
 from tests.incident import written
 
@@ -95,7 +96,7 @@ def test_all_are_listed_and_a_wrong_name_is_told_them(tmp_path: Path, capsys: py
     damaged = written.small(where(tmp_path, "INC-9")).path
     damaged.write_text(damaged.read_text().replace("ada", "eve"))
 
-    shown.show_every(status.every(tmp_path))
+    evidence.show_every(status.every(tmp_path))
 
     assert capsys.readouterr().out.splitlines() == [
         "incident  state            last recorded (UTC)      shut  alive",
@@ -112,7 +113,7 @@ def test_all_are_listed_and_a_wrong_name_is_told_them(tmp_path: Path, capsys: py
 def test_a_person_sees_the_next_command_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written.whole(where(tmp_path))
 
-    shown.show_standing(status.standing(tmp_path, "INC-7"))
+    evidence.show_standing(status.standing(tmp_path, "INC-7"))
 
     assert capsys.readouterr().out.splitlines() == [
         "INC-7: something lives",

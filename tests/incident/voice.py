@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.incident.run import Outcome, Preview
-    from orchestrator.incident.runbook import Question, Runbook, Step
+    from orchestrator.incident.runbooks.runbook import Question, Runbook, Step
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import AUTH
 from orchestrator.commands.plan import Asked, apply
-from orchestrator.incident.origins import Origin
+from orchestrator.incident.origin import Origin
 from orchestrator.live.wire import open_server
 from tests.support import no_progress, no_question, project
 

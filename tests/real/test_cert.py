@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.catalog.cert import CERT
-from orchestrator.incident.origins import Origin
+from orchestrator.incident.origin import Origin
 from orchestrator.live.wire import open_server
 from orchestrator.local import process, servers
 from orchestrator.local.stack import Stack

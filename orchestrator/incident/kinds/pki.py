@@ -172,10 +172,6 @@ def authority(one: x509.Certificate) -> str:
 
 def _issuer(ground: Ground, one: Issuer) -> Scope:
     """The issuer signs nothing more, nor does any role of its mount."""
-    closes = (
-        origin.close(ground.namespace, origin.live(ground.server))
-        for origin in origins.on(ground, "secrets", one.mount)
-    )
     path = f"{one.mount}/issuer/{one.id}"
     single = Credential(
         "issuer",
@@ -188,7 +184,7 @@ def _issuer(ground: Ground, one: Issuer) -> Scope:
         proof="orchestrator.incident.proofs.pki:powerless",
         then=Ask("GET", f"{one.mount}/crl/rotate", None, ground.namespace),
     )
-    return Scope(closes=tuple(close for close in closes if close), singles=(single,))
+    return Scope(closes=origins.shut_all(ground, "secrets", one.mount), singles=(single,))
 
 
 def _notes(leaked: x509.Certificate, own: Sequence[Issuer], parents: Sequence[Issuer]) -> Iterator[str]:

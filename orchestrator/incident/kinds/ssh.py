@@ -159,9 +159,6 @@ def _authorities(ground: Ground, mount: str) -> list[str]:
 def _authority(ground: Ground, mount: str) -> Scope:
     """The CA's key itself: with it in the KRL, nothing that it signed logs in."""
     title = f"secrets/{mount}"
-    closes = (
-        origin.close(ground.namespace, origin.live(ground.server)) for origin in origins.on(ground, "secrets", mount)
-    )
     singles = [_key(ground, "SSH CA", line, title) for line in _authorities(ground, mount)]
     if not singles:
         raise Gone(f"{_FLAG} {mount}: it has no CA")
@@ -169,7 +166,7 @@ def _authority(ground: Ground, mount: str) -> Scope:
         f"{title}: NOTHING that its CA signed logs in any more once hosts load the KRL; make a new CA, and have hosts "
         "trust that one by hand: TrustedUserCAKeys of sshd_config, and @cert-authority of known_hosts"
     )
-    return Scope(closes=tuple(close for close in closes if close), singles=tuple(singles), notes=(note,))
+    return Scope(closes=origins.shut_all(ground, "secrets", mount), singles=tuple(singles), notes=(note,))
 
 
 def _single(

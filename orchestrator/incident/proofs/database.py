@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import StrongroomError
 from orchestrator.incident import evidence
 from orchestrator.incident.model import Proof
 from orchestrator.incident.proofs import postgresql
+from orchestrator.incident.proofs.behind import MADE, Behind, gathered, is_asked, log_in, present_password, record
 from orchestrator.incident.proofs.postgresql import Silent
-from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from orchestrator.declared import Declaration
-    from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
     from orchestrator.incident.journal import Journal
     from orchestrator.incident.model import Accounts, Credential
 
-_CLIENT = "postgresql"  # the connections that the driver of the embedded stack speaks to
-_MADE, _KEPT = "roles", "static_roles"
 _SHOWN = 5
 _MEANS = (
     (
@@ -38,146 +33,15 @@ _MEANS = (
 )
 
 
-@dataclass
-class Behind:
-    """The database behind a connection, and what is asked about there."""
-
-    namespace: str
-    path: str  # of the connection: `database/config/orders`
-    asked: list[Accounts]
-    spec: Spec = field(default_factory=dict)
-    silent: str = ""  # why it cannot be asked
-    database: postgresql.Database | None = None
-    made: dict[str, int] = field(default_factory=dict)  # accounts that end with their leases, and their ids
-    kept: dict[str, Accounts] = field(default_factory=dict)  # accounts that stay, with another password
-    old: dict[str, str] = field(default_factory=dict, repr=False)  # what was their password before the cut
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.namespace, self.path
-
-
 @contextmanager
 def witness(ground: Ground, journal: Journal, asked: Sequence[Accounts]) -> Iterator[Books]:
     """Every database that is asked about, with what it knows before the cut, which the evidence keeps."""
     with ExitStack() as stack:
-        behind = _behind(ground, asked)
+        behind = gathered(ground, asked)
         for one in behind:
-            _open(ground, one, stack)
-            _before(ground, journal, one)
+            log_in(ground, one, stack)
+            record(ground, journal, one)
         yield Books(ground, journal, behind, stack)
-
-
-def _behind(ground: Ground, asked: Sequence[Accounts]) -> list[Behind]:
-    """The databases behind what is asked about; one of which the server tells nothing stands for itself."""
-    found: dict[tuple[str, str], Behind] = {}
-    for one in asked:
-        live, why = _live(ground, one)
-        name = str(live.get("db_name", f"? ({one.title}: {why})"))
-        here = Behind(one.namespace, f"{one.mount}/config/{name}", [])
-        here = found.setdefault(here.key, here)
-        here.asked.append(one)
-        if one.key == _KEPT and live:
-            here.kept[str(live["username"])] = one
-    for here in found.values():
-        _declared(ground, here)
-    return list(found.values())
-
-
-def _live(ground: Ground, one: Accounts) -> tuple[Mapping[str, Json], str]:
-    """What the server tells of a role, or why nothing: to look must never stop the cut."""
-    folder = {_MADE: "roles", _KEPT: "static-roles"}.get(one.key)
-    if folder is None:
-        return {"db_name": one.name}, ""
-    try:
-        found = ground.inside(one.namespace).server.read(f"{one.mount}/{folder}/{one.name}")
-    except (Denied, Rejected) as error:
-        return {}, str(error)
-    return found or {}, "it is gone"
-
-
-def _declared(ground: Ground, here: Behind) -> None:
-    """What the YAML says of the connection: only with that can the database be asked."""
-    found = _declaration(ground, here)
-    if found is None:
-        here.silent = f"the YAML declares no connection {here.path}, so nobody can log in there and look"
-    elif found.object and found.object.key != _CLIENT:
-        here.silent = f"it is of {found.object.key}, which nothing here speaks: look there by hand"
-    else:
-        here.spec = found.spec
-        here.kept |= {str(found.spec["username"]): one for one in here.asked if one.key not in {_MADE, _KEPT}}
-
-
-def _declaration(ground: Ground, here: Behind) -> Declaration | None:
-    if ground.environment is None or here.namespace != ground.namespace:
-        return None
-    return next(
-        (
-            one
-            for one in ground.environment.declarations
-            if one.object and one.object.witness and one.object.key not in {_MADE, _KEPT}
-            if f"{one.mount}/config/{one.name}" == here.path
-        ),
-        None,
-    )
-
-
-def _open(ground: Ground, here: Behind, stack: ExitStack) -> None:
-    """Log in as the connection's administrator, or say why that cannot be done."""
-    if not here.spec or here.database:
-        return
-    here.silent = ""
-    try:
-        password = ground.secret(str(here.spec["password"]))
-        here.database = stack.enter_context(postgresql.opened(here.spec, password))
-    except StrongroomError as error:
-        here.silent = str(error)
-
-
-def _before(ground: Ground, journal: Journal, here: Behind) -> None:
-    """Which accounts live, and the passwords that are about to be turned; what an earlier run saw still counts."""
-    known: Mapping[str, int] = {}
-    try:
-        known = here.database.accounts() if here.database else {}
-    except Silent as error:
-        here.database, here.silent = None, str(error)
-    candidates = {name: oid for name, oid in known.items() if name not in here.kept and _is_asked(here, name)}
-    kept = {name: known[name] for name in here.kept if name in known}
-    earlier = [line for line in journal.of("accounts") if (line.data["namespace"], line.data["connection"]) == here.key]
-    for line in earlier:
-        here.made |= evidence.stored(journal.path.parent, line)["made"]
-    name = f"accounts-{sum(1 for _ in journal.of('accounts')) + 1}.json"
-    document = {"made": candidates, "kept": kept, "silent": here.silent}
-    hash_ = evidence.store(journal, name, document)
-    here.made |= candidates
-    asked = [asdict(one) for one in here.asked]
-    journal.write("accounts", namespace=here.namespace, connection=here.path, asked=asked, file=name, sha256=hash_)
-    begun = {tuple(line.data["key"])[1] for line in journal.of("turning")}
-    here.old = {
-        account: password
-        for account, one in here.kept.items()
-        if one.title not in begun and (password := _password(ground, here, one))
-    }
-
-
-def _is_asked(here: Behind, account: str) -> bool:
-    """Whether an account is one of those that are cut, as far as its name tells."""
-    roles = [one for one in here.asked if one.key == _MADE]
-    if any(one.only for one in roles):
-        return account in {one.only for one in roles}
-    if here.spec.get("username_template"):
-        return bool(roles) and account != here.spec["username"]
-    return any(postgresql.is_of(one.name, account) for one in roles)
-
-
-def _password(ground: Ground, here: Behind, one: Accounts) -> str:
-    """The present password of an account that stays; nothing where it has none, or nobody lets us see it."""
-    if one.key != _KEPT:
-        return ground.secret(str(here.spec["password"])) if here.database else ""
-    with suppress(Denied, Rejected):
-        found = ground.inside(one.namespace).server.read(f"{one.mount}/static-creds/{one.name}") or {}
-        return str(found.get("password") or "")
-    return ""
 
 
 @dataclass(frozen=True)
@@ -197,7 +61,7 @@ class Books:
     def after(self, left: Mapping[str, str]) -> Iterator[Proof]:
         for here in self.behind:
             if here.database is None:
-                _open(self.ground, here, self.stack)  # it may be back
+                log_in(self.ground, here, self.stack)  # it may be back
             try:
                 yield from self._proven(here, left)
             except Silent as error:
@@ -219,7 +83,7 @@ class Books:
         dropped = {oid: name for name, oid in here.made.items() if alive.get(name) != oid}
         turned = {alive[name]: name for name, one in here.kept.items() if name in alive and not _is_left(one, left)}
         yield from self._sessions(here, here.database, {**dropped, **turned})
-        strays = here.database.strays() if any(one.key == _MADE for one in here.asked) else []
+        strays = here.database.strays() if any(one.key == MADE for one in here.asked) else []
         if strays:
             title = f"{_count(len(strays), 'session')} of accounts that are gone"
             said = f"PostgreSQL forgot whose they were; if they may be of this leak, run: {postgresql.stop(*strays)}"
@@ -233,7 +97,7 @@ class Books:
             return
         gone = len(here.made) - len(lives)
         ended = sum(_key(one) not in left for one in self._leases(here))
-        now = [name for name in alive if name not in here.kept and _is_asked(here, name)]
+        now = [name for name in alive if name not in here.kept and is_asked(here, name)]
         if ended <= gone:
             yield from _gone(here, gone, now)
         elif not now:
@@ -247,7 +111,7 @@ class Books:
 
     def _leases(self, here: Behind) -> list[Credential]:
         """The leases of these roles that the incident found."""
-        below = tuple(f"{one.mount}/creds/{one.name}/" for one in here.asked if one.key == _MADE)
+        below = tuple(f"{one.mount}/creds/{one.name}/" for one in here.asked if one.key == MADE)
         known = evidence.known(self.journal) if below else []
         return [one for one in known if one.namespace == here.namespace and one.id.startswith(below)]
 
@@ -263,7 +127,7 @@ class Books:
         return Proof("password", title, dead=True, said=f"the old one tried at PostgreSQL: {words}")
 
     def _taken(self, here: Behind, account: str, one: Accounts, title: str) -> Proof:
-        present = _password(self.ground, here, one)
+        present = present_password(self.ground, here, one)
         if present and postgresql.refuses(here.spec, account, present) is None:
             said = "PostgreSQL takes the one that the server holds now, and an account has but one"
             return Proof("password", title, dead=True, said=said)
@@ -339,18 +203,3 @@ def _count(number: int, word: str) -> str:
 def _shown(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
-
-
-def account(ground: Ground, mount: str, name: str) -> Iterator[tuple[str, int]]:
-    """Whose an account of this name may be, and the second in which it was made, 0 for one that stays."""
-    server = ground.server
-    for role in server.list(f"{mount}/static-roles"):
-        if (server.read(f"{mount}/static-roles/{role}") or {}).get("username") == name:
-            yield f"{mount}/static_roles/{role}", 0
-    for connection in server.list(f"{mount}/config"):
-        details = (server.read(f"{mount}/config/{connection}") or {}).get("connection_details") or {}
-        if details.get("username") == name:
-            yield f"{mount}/config/{connection}", 0
-    for role in server.list(f"{mount}/roles"):
-        if postgresql.is_of(role, name):
-            yield f"{mount}/roles/{role}", postgresql.made_at(name)

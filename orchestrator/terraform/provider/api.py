@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json
 
 _PATIENCE = 15.0
+_IDLE = 60.0  # seconds after which a kept connection may be gone: servers and what is between close idle ones
 _UNTOUCHED = (412, 429)  # the server did nothing: anything may be asked again
 _AWAY = (502, 503)  # somebody may have done it: only a read is asked again
 _NOT_YET = ("Upgrading from non-versioned to versioned data", "local node not active")
@@ -107,11 +108,15 @@ class Api:
         connection = self._connection()
         connection.request(method, target, content, headers)
         response = connection.getresponse()
-        return response.status, response.read()
+        answer = response.status, response.read()
+        self._local.used = time.monotonic()
+        return answer
 
     def _connection(self) -> http.client.HTTPConnection:
+        if hasattr(self._local, "connection") and time.monotonic() - getattr(self._local, "used", 0.0) > _IDLE:
+            self._forget()
         if not hasattr(self._local, "connection"):
-            self._local.connection = self._open()
+            self._local.connection, self._local.used = self._open(), time.monotonic()
         connection: http.client.HTTPConnection = self._local.connection
         return connection
 
