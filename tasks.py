@@ -291,7 +291,7 @@ def revoke(
             yes=yes,
             rate=command_line.rate(max_rate),
             sign=sign,
-            agree=lambda _: ask("Cut all of this?"),
+            agree=lambda _: ask("Cut all of this?", "--yes with the digest"),
             approve=lambda: command_line.approval(approve),
         )
         show = revocation.show_preview if format == "text" else revocation.show_aside

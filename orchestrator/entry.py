@@ -68,11 +68,11 @@ def _bug(error: Exception) -> str:
     )
 
 
-def ask(question: str) -> None:
+def ask(question: str, instead: str = "--yes") -> None:
     """Goes on only when a person types yes; without a terminal there is nobody to ask."""
     if sys.stdin is None or not sys.stdin.isatty():
-        raise Refused("there is no terminal to ask on; say --yes to apply without being asked")
+        raise Refused(f"there is no terminal to ask on; say {instead} to go on without being asked")
     sys.stderr.write(f"{question} Only 'yes' goes on: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip() != "yes":
-        raise Refused("not applied: the answer was not yes")
+        raise Refused("nothing is done: the answer was not yes")
