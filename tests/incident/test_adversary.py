@@ -310,6 +310,6 @@ def test_a_thief_who_makes_children_all_the_while_is_cut(scene: Scene, log: Path
         over.set()
         thief.join()
 
-    assert [one for one in outcome.proofs if not one.dead] == []
-    assert (outcome.code, outcome.cut.left) == (0, {})
+    assert outcome.cut.left == {}
+    assert [one for one in outcome.proofs if one.dead is False] == []  # a name without a token may be left: unproven
     assert [one for one in made if scene.lives(one)] == []
