@@ -90,3 +90,24 @@ def test_no_log_at_hand_is_told(scene: Scene, tmp_path: Path) -> None:
         scene.look(("client-address", "127.0.0.1"))
     with pytest.raises(StrongroomError, match=r"--audit-log .*/none: there is no such file"):
         scene.look(("client-address", "127.0.0.1"), logs=[tmp_path / "none"])
+
+
+def test_the_log_tells_which_of_two_roles_alike_gave_a_certificate_out(scene: Scene, log: Path) -> None:
+    scene.server.write("sys/mounts/pki", {"type": "pki"})
+    scene.server.write("pki/root/generate/internal", {"common_name": "Root", "ttl": "24h"})
+    for role in ("web", "twin"):
+        scene.server.write(f"pki/roles/{role}", {"allowed_domains": "example.org", "allow_subdomains": True})
+    made = {
+        role: scene.server.write(f"pki/issue/{role}", {"common_name": f"{role}.example.org", "ttl": "1h"})[
+            "serial_number"
+        ]
+        for role in ("web", "twin")
+    }
+
+    with_log = scene.look(("role", "pki/web"), logs=[log])
+    without = scene.look(("role", "pki/web"))
+
+    assert with_log.blast is not None
+    assert without.blast is not None
+    assert [one.id for one in with_log.blast.credentials] == [f"pki:{made['web']}"]
+    assert sorted(one.id for one in without.blast.credentials) == sorted(f"pki:{one}" for one in made.values())
