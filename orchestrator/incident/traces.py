@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.audit.ask import Where, ask
 from orchestrator.audit.hashes import devices, writer
-from orchestrator.audit.paths import SerialsOf
+from orchestrator.audit.paths import ReadersOf, SerialsOf
 from orchestrator.audit.read import HASH
 from orchestrator.audit.tokens import ByAddress, ChildrenOf
 from orchestrator.errors import StrongroomError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.incident.ground import Ground
 
 _ACCESSORS = "auth/token/accessors"
+_READERS = 10
 _ISSUING = ("issue/+", "sign/+", "issuer/+/issue/+", "issuer/+/sign/+")
 
 
@@ -135,6 +136,24 @@ def _names(ground: Ground, accessors: Sequence[str]) -> Mapping[str, str]:
     devices_ = _writers(ground, ground.logs)
     hashes = chain.from_iterable(_hashed(ground, device, accessors) for device in devices_)
     return {**{one: one for one in accessors}, **{hashed: one for one, hashed in hashes}}
+
+
+def readers(ground: Ground, path: str, said: str) -> Iterator[str]:
+    """Who got what stands at an API path, by the audit logs: a sentence each, the one who asked most often first."""
+    if not ground.logs:
+        return
+    question = ReadersOf(Where(path, ground.namespace))
+    ask(ground.logs, [question], ground.between)
+    found = sorted(question.readers.values(), key=lambda one: -one.seen.requests)
+    for one in found[:_READERS]:
+        seen, versions = one.seen, ", ".join(map(str, sorted(one.versions)))
+        of = f" (version {versions})" if versions else ""
+        yield (
+            f"{said} was read {seen.requests} times{of} by {one.display_name or 'a token'} from "
+            f"{', '.join(sorted(seen.addresses))}, the last time at {seen.last:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    if len(found) > _READERS:
+        yield f"{said} was read by {len(found) - _READERS} more tokens"
 
 
 class Issued:
