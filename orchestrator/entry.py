@@ -70,7 +70,7 @@ def _bug(error: Exception) -> str:
 
 def ask(question: str, instead: str = "--yes") -> None:
     """Goes on only when a person types yes; without a terminal there is nobody to ask."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise Refused(f"there is no terminal to ask on; say {instead} to go on without being asked")
     sys.stderr.write(f"{question} Only 'yes' goes on: ")
     sys.stderr.flush()

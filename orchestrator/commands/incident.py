@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.context import opened, unconfigured
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
 from orchestrator.incident import approval, close, evidence, hosts, places, run, seal, sign, traces, values
+from orchestrator.incident.command_line import is_a_token
 from orchestrator.incident.ground import Ground, unknown
 from orchestrator.incident.hooks import Hooks
 from orchestrator.incident.journal import FILE, now, read
@@ -26,6 +27,7 @@ from orchestrator.incident.story import story
 from orchestrator.live import bulk
 from orchestrator.live.place import variable
 from orchestrator.live.secrets import resolve
+from orchestrator.live.server import Denied
 from orchestrator.local import files, stack
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from orchestrator.documents import Json
     from orchestrator.incident.cut import Tell
+    from orchestrator.incident.journal import Journal
     from orchestrator.incident.run import Outcome, Preview
     from orchestrator.incident.story import Shut
     from orchestrator.live.session import Session
@@ -97,13 +100,21 @@ def revoke(
     folder = evidence.folder(root, asked.incident)
     if asked.close not in CLOSES:
         raise StrongroomError(f"--close {asked.close}: write {', '.join(CLOSES)}")
+    _check_words(asked.targets)
     known_keys = hosts.existing(asked.krl) if asked.krl else b""
     with _ground(root, name, environ, asked.rate, asked.logs, asked.between) as (session, ground):
         if asked.sign:
             sign.signer(asked.sign, ground.server)  # a key that is not there is told before anything is done
         named = _targets(ground, asked, _before(folder))
         found = _preview(
-            session, ground, asked.incident, named.targets, asked.close, counted=not asked.yes, reissue=asked.reissue
+            session,
+            ground,
+            asked.incident,
+            named.targets,
+            asked.close,
+            counted=not asked.yes,
+            reissue=asked.reissue,
+            between=asked.between,
         )
         found = replace(found, scope=found.scope + Scope(notes=named.notes))
         show(found)
@@ -127,6 +138,15 @@ def revoke(
                 asked.sign,
                 lambda: run.carry_out(ground, journal, found, named.held, tell, time.monotonic, hooks),
             )
+
+
+def _check_words(targets: Sequence[tuple[str, str]]) -> None:
+    """Nothing is named by no name, nor by a secret, which would stand in the journal."""
+    for sort, value in targets:
+        if not value.strip():
+            raise StrongroomError(f"--{sort}: no name stands behind it")
+        if is_a_token(value):
+            raise StrongroomError(f"--{sort}: this is a token itself; hand it in with --token, and make a new one")
 
 
 def _hooks(ground: Ground, root: Path, environ: Mapping[str, str], incident: str) -> Hooks:
@@ -153,7 +173,14 @@ def resume(
             _check_home(session, said)
             targets = [Target(**one) for line in journal.of("agreed") for one in line.data["targets"]]
             found = _preview(
-                session, ground, incident, list(dict.fromkeys(targets)), agreed.data["close"], counted=False, again=True
+                session,
+                ground,
+                incident,
+                list(dict.fromkeys(targets)),
+                agreed.data["close"],
+                counted=False,
+                again=True,
+                seen=_was_seen(journal),
             )
             show(found)
             journal.write("resumed", who=session.who)
@@ -164,11 +191,35 @@ def resume(
             )
 
 
+def _was_seen(journal: Journal) -> bool:
+    """Whether what hangs on all that was agreed to was looked at."""
+    agreed, found = journal.last("agreed"), journal.last("found")
+    return agreed is not None and found is not None and found.number > agreed.number
+
+
 def _sealed(ground: Ground, folder: Path, key: str, act: Callable[[], Outcome]) -> Outcome:
     """Carry it out, and seal the evidence."""
-    outcome, made = seal.sealed(folder, key or ground.signer, ground.server, now, act)
+    try:
+        outcome, made = seal.sealed(folder, key or ground.signer, ground.server, now, act)
+    except StrongroomError as error:
+        if _is_over(ground):
+            raise StrongroomError(
+                f"your own token ended on the way: get a new one, and invoke incident.resume {folder.name} goes on"
+            ) from error
+        raise
     notes = (f"the evidence is not signed: {made.unsigned}",) if made.unsigned else ()
     return replace(outcome, notes=(*outcome.notes, *notes))
+
+
+def _is_over(ground: Ground) -> bool:
+    """Whether our own token is refused."""
+    try:
+        ground.server.read("auth/token/lookup-self")
+    except Denied:
+        return True
+    except StrongroomError:
+        return False
+    return False
 
 
 def _preview(
@@ -180,11 +231,16 @@ def _preview(
     *,
     counted: bool,
     again: bool = False,
+    seen: bool = True,
     reissue: bool = False,
+    between: str = "",
 ) -> Preview:
-    scope = closing(ground, scope_of(ground, targets, again=again), how)
+    scope = closing(ground, scope_of(ground, targets, again=again, seen=seen), how)
     wrong = list(problems(ground, scope))
-    told = run.preview(ground, incident, session.cluster_id, targets, scope, wrong, counted=counted, reissue=reissue)
+    cluster = session.cluster_id
+    told = run.preview(
+        ground, incident, cluster, targets, scope, wrong, counted=counted, reissue=reissue, between=between
+    )
     return replace(told, caller=f"{session.who} on {session}")
 
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
+from orchestrator.incident.journal import FILE, Tampered, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.documents import Json, Spec
     from orchestrator.incident.ground import Ground
-    from orchestrator.incident.journal import Journal
+    from orchestrator.incident.journal import Journal, Line
     from orchestrator.incident.model import Close
 
 
 def shut(ground: Ground, journal: Journal, closes: Sequence[Close]) -> Iterator[Close]:
     """Shut each, and see that it is; one that an earlier run shut keeps the undo that was recorded then."""
-    recorded = standing(journal)
+    recorded, others = standing(journal), _elsewhere(journal)
     for close in closes:
         server = ground.inside(close.namespace).server
         before = server.read(close.path)
         if close.place not in recorded:
+            _, theirs = others.get(close.place, ("", None))
+            kept = theirs["before"] if theirs and _is_shut(close, before) else _kept(before, close)
+            change = dict(close.change)
             journal.write(
-                "closing", title=close.title, **_place(close), before=_kept(before, close), lasts=close.lasting
+                "closing", title=close.title, **_place(close), before=kept, change=change, lasts=close.lasting
             )
         if not _is_shut(close, before):
             server.write(close.to or close.path, {} if close.lasting else _body(close, before))
@@ -75,21 +80,49 @@ def _same(live: Json, wanted: Json) -> bool:
 
 def standing(journal: Journal) -> dict[tuple[str, str], Spec]:
     """What is shut and not opened again, by its place: what stood there."""
+    return _standing(journal.lines)
+
+
+def _standing(lines: Iterable[Line]) -> dict[tuple[str, str], Spec]:
     found: dict[tuple[str, str], Spec] = {}
-    for line in journal.of("closing", "reopened"):
-        place = line.data["namespace"], line.data["path"]
-        if line.what == "reopened":
-            found.pop(place, None)
-        else:
-            found.setdefault(place, line.data)
+    for line in lines:
+        if line.what in {"reopened", "left shut"}:
+            found.pop((line.data["namespace"], line.data["path"]), None)
+        elif line.what == "closing":
+            found.setdefault((line.data["namespace"], line.data["path"]), line.data)
     return found
 
 
+def _elsewhere(journal: Journal) -> dict[tuple[str, str], tuple[str, Spec]]:
+    """What other incidents of the same server hold shut: by which, and what stood there."""
+    found: dict[tuple[str, str], tuple[str, Spec]] = {}
+    home = _cluster(journal.lines)
+    for path in sorted(journal.path.parent.parent.glob(f"*/{FILE}")):
+        with suppress(Tampered):
+            lines = [] if path.resolve() == journal.path.resolve() else list(read(path))
+            if lines and _cluster(lines) == home:
+                standing_ = {place: one for place, one in _standing(lines).items() if not one["lasts"]}
+                found |= {place: (path.parent.name, one) for place, one in standing_.items()}
+    return found
+
+
+def _cluster(lines: Iterable[Line]) -> Json:
+    return next((line.data["cluster_id"] for line in lines if line.what == "agreed"), None)
+
+
 def reopen(ground: Ground, journal: Journal, fits: Callable[[tuple[str, str]], bool] = lambda _: True) -> Iterator[str]:
-    """Undo each shutting that is not undone yet and that fits by its namespace and path, the last one first."""
+    """Undo each shutting that is not undone yet and that fits by its namespace and path, the last one first.
+
+    What another incident holds shut too is left to that one, which knows what stood there.
+    """
+    others = _elsewhere(journal)
     every = [one for one in standing(journal).items() if fits(one[0])]
     for (namespace, path), recorded in reversed(every):
         if recorded["lasts"]:
+            continue
+        if (namespace, path) in others:
+            holder, _ = others[namespace, path]
+            journal.write("left shut", title=recorded["title"], namespace=namespace, path=path, holder=holder)
             continue
         _open(ground, recorded)
         journal.write("reopened", title=recorded["title"], namespace=namespace, path=path)
@@ -98,9 +131,12 @@ def reopen(ground: Ground, journal: Journal, fits: Callable[[tuple[str, str]], b
 
 def _open(ground: Ground, recorded: Spec) -> None:
     server = ground.inside(recorded["namespace"]).server
+    live, change = server.read(recorded["read"]), recorded.get("change") or {}
+    if live is not None and change and not any(_same(live.get(name), value) for name, value in change.items()):
+        return  # somebody opened it since, with other settings than it had
     if recorded["before"] is None:
         server.delete(recorded["path"])
-    elif server.read(recorded["read"]) is None:
+    elif live is None:
         raise StrongroomError(f"{recorded['title']} is gone since it was shut: declare it anew, and apply")
     else:
         server.write(recorded["path"], recorded["before"])

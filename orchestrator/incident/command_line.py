@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
-from getpass import getpass
+import warnings
+from getpass import GetPassWarning, getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +56,11 @@ def _lines(way: str, flag: str) -> list[str]:
 
 def _read(way: str, flag: str) -> str:
     if way == "-":
+        if sys.stdin is None:
+            raise StrongroomError(f"{flag} -: stdin is closed")
         return sys.stdin.read()
     if way == "prompt":
-        return getpass(f"{flag}, a token: ", sys.stderr)
+        return _typed(flag)
     if way.startswith("file:"):
         try:
             return Path(way.removeprefix("file:")).expanduser().read_text(encoding="utf-8")
@@ -64,6 +68,31 @@ def _read(way: str, flag: str) -> str:
             why = error.strerror if isinstance(error, OSError) else "not a UTF-8 text"
         raise StrongroomError(f"{flag} {way}: {why}")
     raise StrongroomError(f"{flag}: the token itself is never an argument; {_WAYS}")
+
+
+def _typed(flag: str) -> str:
+    """What a person types, which nobody sees."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)
+            return getpass(f"{flag}, a token: ", sys.stderr)
+    except (EOFError, GetPassWarning) as error:
+        raise StrongroomError(f"{flag} prompt: there is no terminal to type it on") from error
+
+
+def rate(said: str) -> float:
+    """How many requests a second at most; 0 for as many as may be.
+
+    >>> rate("50")
+    50.0
+    """
+    try:
+        found = float(said)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise StrongroomError(f"--max-rate {said}: write how many requests a second, such as 50")
+    return found
 
 
 def is_a_token(text: str) -> bool:

@@ -101,11 +101,11 @@ def _ended(
     waiting = iter([one for one in credentials if one.end])
     done, total = 0, sum(one.end is not None for one in credentials)
     while batch := list(islice(waiting, BATCH)):
-        ground.renew()
         journal.write("revoking", credentials=[[one.what, one.namespace, one.id, one.source] for one in batch])
         by_ask = {id(one.end): one for one in batch}
         refused: dict[str, str] = {}
         for ask, reply in send(ground.line, (one.end for one in batch if one.end)):
+            ground.renew()
             one = by_ask[id(ask)]
             if reply.status >= _ENDED and not any(word in reply.said for word in one.look.gone):
                 refused[one.id] = reply.said

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from orchestrator.incident.model import Blast
 
 FOLDER = "incidents"
+_LONGEST = 100
 
 
 def folder(root: Path, incident: str) -> Path:
     """The incident's own folder, for its owner alone."""
     if not incident or incident.startswith(".") or not all(one.isalnum() or one in "-_." for one in incident):
         raise StrongroomError(f"--incident {incident!r}: write letters, digits, - _ and . only, such as INC-7")
+    if len(incident.encode()) > _LONGEST:
+        raise StrongroomError(f"--incident {incident[:12]}..: {_LONGEST} letters at most, such as INC-7")
     return root / FOLDER / incident
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -34,6 +35,16 @@ def unknown(reference: str) -> str:
     raise StrongroomError(f"{reference} cannot be looked up without a configuration")
 
 
+_THIRD = 3  # of its ttl is gone when our own token is renewed
+
+
+@dataclass
+class Due:
+    """When our own token is renewed next."""
+
+    at: float = 0.0
+
+
 @dataclass(frozen=True)
 class Ground:
     """A namespace of a server as the caller sees it; `inside` gives another one."""
@@ -48,6 +59,7 @@ class Ground:
     secret: Callable[[str], str] = field(default=unknown, repr=False)  # what a reference of the YAML leads to
     logs: tuple[Path, ...] = ()  # audit logs at hand
     between: Between | None = None  # the time in which to look for what leaked
+    due: Due = field(default_factory=Due, repr=False)
     told: Callable[[Credential], bool | None] = lambda _: None  # whether a source gave it out; None: nobody recorded it
 
     @property
@@ -56,8 +68,8 @@ class Ground:
 
     @property
     def home(self) -> str:
-        """The namespace of our own token: accessors of all but the root's end with an id of theirs."""
-        return self.namespace if "." in str(self.me.get("accessor")) else ""
+        """The namespace of our own token."""
+        return home(self.me, self.namespace)
 
     def inside(self, namespace: str) -> Ground:
         return self if namespace == self.namespace else replace(self, server=self.server.in_namespace(namespace))
@@ -104,13 +116,22 @@ class Ground:
         )
 
     def renew(self) -> None:
-        """Keep our own token alive through a long revocation; one that may not be renewed ends with its ttl."""
-        if self.me.get("renewable") and self.me.get("ttl"):
+        """Keep our own token alive through a long look or cut; one that may not be renewed ends with its ttl."""
+        ttl = int(self.me.get("ttl") or 0)
+        if ttl and self.me.get("renewable") and time.monotonic() >= self.due.at:
+            self.due.at = time.monotonic() + ttl / _THIRD
             with suppress(Denied, Rejected):
                 self.server.write("auth/token/renew-self", {})
 
     def is_me(self, facts: Spec) -> bool:
         return facts.get("accessor") == self.me.get("accessor")
+
+
+def home(facts: Spec, namespace: str) -> str:
+    """A token's own namespace, which need not be the one that was asked: only the root's accessors have no dot."""
+    if "." not in str(facts.get("accessor")):
+        return ""
+    return str(facts.get("namespace_path") or namespace).strip("/")
 
 
 def made(ground: Ground, gives: Gives, source: str, filled: Callable[..., str], key: str) -> Credential:

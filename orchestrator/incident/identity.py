@@ -64,16 +64,17 @@ def _members(ground: Ground, found: Mapping[str, Json], seen: frozenset[str] = f
 
 def policy(ground: Ground, value: str) -> Scope:
     """Every token that has a policy, by itself or by its entity and groups; the policy is emptied."""
-    path = f"sys/policies/acl/{value}"
-    if value == ROOT:
+    name = value.lower()  # as the server knows it, and tells it of tokens
+    if name == ROOT:
         return _root(ground)
-    if ground.server.read(path) is None:
+    path = f"sys/policies/acl/{name}"
+    if (ground.server.read(path) or {}).get("name") != name:
         known = ", ".join(ground.server.list("sys/policies/acl"))
         raise Gone(f"policy {value}: there is none; the policies are: {known}")
 
-    title = f"policies/{value}"
+    title = f"policies/{name}"
     close = Close(title, ground.namespace, path, {"policy": SHUT_POLICY}, "what the policy allowed, for whoever has it")
-    return Scope((close,), (Rule(title, ground.namespace, partial(_has, value)),))
+    return Scope((close,), (Rule(title, ground.namespace, partial(_has, name)),))
 
 
 def _has(policy: str, facts: Mapping[str, Json]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.documents import get
 from orchestrator.errors import StrongroomError
-from orchestrator.incident.ground import LOOKUP, NO_SUCH_TOKEN
+from orchestrator.incident.ground import LOOKUP, NO_SUCH_TOKEN, may_update
 from orchestrator.incident.model import Blast, Credential
 from orchestrator.live.bulk import Ask, Reply, send
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 ACCESSORS = "auth/token/accessors"
 _MADE = "auth/token/create"
-_ABSENT = 404
+_TRIES, _PAUSE = 5, 0.2
+_DENIED, _ABSENT = 403, 404
 _KEPT = (
     "accessor",
     "display_name",
@@ -49,8 +50,15 @@ def blast(ground: Ground, scope: Scope) -> Blast:
     }
     requests = tokens.requests + len(scope.singles) + sum(1 + len(names) * bool(one.fits) for one, names in lists)
     took = time.monotonic() - started
-    spared, orphans = tuple(tokens.spared), tuple(tokens.orphans)
-    return Blast(tuple(found.values()), tokens.seen, requests, took, orphans=orphans, spared=spared)
+    return Blast(
+        tuple(found.values()),
+        tokens.seen,
+        requests,
+        took,
+        orphans=tuple(tokens.orphans),
+        children=tuple(tokens.children),
+        spared=tuple(tokens.spared),
+    )
 
 
 def _listed(ground: Ground, lists: Iterable[tuple[Lister, Sequence[str]]]) -> Iterator[Credential]:
@@ -87,6 +95,7 @@ class _Tokens:
         self.requests = 0
         self.spared: list[str] = []
         self.orphans: list[Credential] = []
+        self.children: list[Credential] = []
 
     def cut(self, rules: Iterable[Rule]) -> Iterator[Credential]:
         by_namespace: dict[str, list[Rule]] = {}
@@ -95,11 +104,19 @@ class _Tokens:
         for namespace, inside in by_namespace.items():
             yield from self._cut(self.ground.inside(namespace), inside)
 
+    def _may_look(self, ground: Ground) -> bool:
+        """Whether a refusal is about the token, and not about us: a child made while its parent died leaves a name."""
+        return may_update(ground.server, LOOKUP)
+
     def _cut(self, ground: Ground, rules: list[Rule]) -> Iterator[Credential]:
         accessors = ground.server.list(ACCESSORS)
         self.requests += 1 + len(accessors)
         asks = (Ask("POST", LOOKUP, {"accessor": one}, ground.namespace) for one in accessors)
-        for ask, reply in send(ground.line, asks):
+        for ask, reply in _answers(ground, asks):
+            ground.renew()
+            if reply.status == _DENIED and not _says(reply, NO_SUCH_TOKEN) and self._may_look(ground):
+                self.spared.append(f"accessor {(ask.body or {})['accessor']}: it is listed, and has no token any more")
+                continue
             facts = _facts(ask, reply)
             if facts is None:
                 continue
@@ -109,8 +126,25 @@ class _Tokens:
                 self.spared.append(f"token {facts['accessor']}: it is your own ({rule.source})")
             elif rule:
                 yield replace(_kept(ground, rule.source, facts), proof=rule.proof)
-            elif facts.get("orphan") and str(facts.get("path")).startswith(_MADE) and not ground.is_me(facts):
-                self.orphans.append(_kept(ground, "", facts))
+            elif str(facts.get("path")).startswith(_MADE) and not ground.is_me(facts):
+                (self.orphans if facts.get("orphan") else self.children).append(_kept(ground, "", facts))
+
+
+def _answers(ground: Ground, asks: Iterable[Ask]) -> Iterator[tuple[Ask, Reply]]:
+    """Each with its answer; one that is refused is asked again: so is a token that ends at this very moment."""
+    refused: list[tuple[Ask, Reply]] = []
+    for number in range(_TRIES):
+        if number:
+            time.sleep(_PAUSE)
+            asks, refused = [ask for ask, _ in refused], []
+        for ask, reply in send(ground.line, asks):
+            if reply.status == _DENIED and not _says(reply, NO_SUCH_TOKEN):
+                refused.append((ask, reply))
+            else:
+                yield ask, reply
+        if not refused:
+            return
+    yield from refused
 
 
 def _kept(ground: Ground, source: str, facts: Mapping[str, Json]) -> Credential:
@@ -169,4 +203,5 @@ def _asked(ground: Ground, credentials: Iterable[Credential]) -> Iterator[tuple[
             yield one.look.ask
 
     for ask, reply in send(ground.line, asks()):
+        ground.renew()
         yield waiting.pop(id(ask)), reply

@@ -183,6 +183,7 @@ class Scope:
     accounts: tuple[Accounts, ...] = ()
     turns: tuple[Turn, ...] = ()
     notes: tuple[str, ...] = ()  # what cannot be told, or not be cut
+    unproven: tuple[Proof, ...] = ()  # what may live on, and nobody can say
 
     def __add__(self, other: Scope) -> Scope:
         return Scope(
@@ -193,6 +194,7 @@ class Scope:
             accounts=tuple(dict.fromkeys((*self.accounts, *other.accounts))),
             turns=tuple({one.key: one for one in (*self.turns, *other.turns)}.values()),
             notes=(*self.notes, *(note for note in other.notes if note not in self.notes)),
+            unproven=tuple(dict.fromkeys((*self.unproven, *other.unproven))),
         )
 
 
@@ -209,6 +211,7 @@ class Blast:
     seconds: float = 0.0  # how long it took
     leases: Leases = ()  # at the paths where the tokens could have got one
     orphans: tuple[Credential, ...] = ()  # tokens that somebody made without a parent, and that no rule names
+    children: tuple[Credential, ...] = ()  # tokens that somebody made, with a parent, and that no rule names
     spared: tuple[str, ...] = ()  # what fits and is not cut, with the reason
 
     def __len__(self) -> int:

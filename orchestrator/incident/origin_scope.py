@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.incident.model import Close, Scope
+from orchestrator.incident.model import Close, Proof, Scope
 from orchestrator.policy.live import understood
 from orchestrator.policy.reach import reaching
 from orchestrator.shapes import duration
@@ -31,6 +31,7 @@ def scope_of(ground: Ground, one: Origin, *, covered: bool = False) -> Scope:
         accounts=tuple(one.accounts(ground.namespace)),
         turns=tuple(one.turns(ground)),
         notes=(*(() if covered else one.untold(ground.server, live)), *_unclear(one, live)),
+        unproven=tuple(_unkept(one, live)),
     )
     if one.object.open and not (covered and one.kind.shut):
         scope += Scope(notes=(f"{one.title}: {one.object.open}",))
@@ -40,7 +41,8 @@ def scope_of(ground: Ground, one: Origin, *, covered: bool = False) -> Scope:
     if one.object.alias and (batch or one.object.open):
         scope += _entities(ground, one)
     if batch:
-        scope += Scope(notes=(_batch(one, live, refused=any(_ENTITIES in close.path for close in scope.closes)),))
+        refused = any(_ENTITIES in close.path for close in scope.closes)
+        scope += Scope(notes=(_batch(one, live, refused=refused),), unproven=() if refused else (_unseen(one),))
     return scope + Scope(notes=tuple(_orphans(ground, one, live)))
 
 
@@ -59,6 +61,18 @@ def _unclear(one: Origin, live: Spec) -> Iterator[str]:
                 f"the server does not tell which {gives.what}s came by {one.title}: all that it could have given out, "
                 "by its settings as they are now, are cut, those of others among them"
             )
+
+
+def _unkept(one: Origin, live: Spec) -> Iterator[Proof]:
+    for gives in one.given(live):
+        if gives.unkept and gives.unkept.items() <= live.items():
+            title = f"{gives.what}s by {one.title}"
+            yield Proof(gives.what, title, dead=None, said="the server keeps nothing of them")
+
+
+def _unseen(one: Origin) -> Proof:
+    said = "the server keeps nothing of them, and nothing revokes them"
+    return Proof("batch token", f"batch tokens by {one.title}", dead=None, said=said)
 
 
 def _gives_batch(ground: Ground, one: Origin, live: Spec) -> bool:

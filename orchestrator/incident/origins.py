@@ -49,6 +49,15 @@ def _mount(ground: Ground, value: str) -> tuple[str, str, str] | None:
     return None
 
 
+def is_mounted(ground: Ground, value: str) -> bool:
+    """Whether a path is a mount, or below one."""
+    return _mount(ground, value) is not None and "//" not in value
+
+
+def mounts(ground: Ground) -> str:
+    return f"the mounts are: {_mounts(ground)}"
+
+
 def _mounts(ground: Ground) -> str:
     return ", ".join(f"{'auth/' if family == 'auth' else ''}{path}" for family, path in sorted(ground.mounts))
 

@@ -68,7 +68,7 @@ class Outcome:
         return 2 if any(one.dead is None for one in self.proofs) else 0
 
 
-def digest(cluster: str, targets: Sequence[Target], scope: Scope, *, reissue: bool = False) -> str:
+def digest(cluster: str, targets: Sequence[Target], scope: Scope, *, reissue: bool = False, between: str = "") -> str:
     """What a person agrees to: the same as long as the same things would be shut and cut by the same rules."""
     said: list[Json] = [
         cluster,
@@ -79,6 +79,7 @@ def digest(cluster: str, targets: Sequence[Target], scope: Scope, *, reissue: bo
         sorted(one.key for one in scope.singles),
         *([sorted(one.key for one in scope.turns if one.ends)] if any(one.ends for one in scope.turns) else []),
         *(["reissue"] if reissue else []),
+        *([f"between {between}"] if between else []),
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_SHORT]
 
@@ -93,13 +94,14 @@ def preview(
     *,
     counted: bool,
     reissue: bool = False,
+    between: str = "",
 ) -> Preview:
     """Everything that can be told without changing anything."""
     found = _blast(ground, scope) if counted else None
     sources = {one.source for one in (found.credentials if found else ())}
     sources |= {one.title for one in scope.closes} | {one.title for one in scope.turns}
     owners = {source: owner for source in sources if (owner := ground.owner(source))}
-    agreed = digest(cluster, targets, scope, reissue=reissue)
+    agreed = digest(cluster, targets, scope, reissue=reissue, between=between)
     return Preview(incident, tuple(targets), scope, found, tuple(problems), agreed, owners, reissue)
 
 
@@ -141,7 +143,8 @@ def _carried_out(ground: Ground, journal: Journal, agreed: Preview, held: Mappin
         done, turned = _cut(ground, journal, scope, found, tell, witnesses)
         of_systems = [proof for one in witnesses for proof in one.after(done.left)]
     hung = hanging.proofs(found.leases, done.leases, done.unseen)
-    proofs = (*prove(ground, evidence.known(journal), held), *hung, *turned, *of_systems)
+    tried = prove(ground, evidence.known(journal), held)
+    proofs = (*tried, *hung, *turned, *of_systems, *scope.unproven)
     journal.write("proved", proofs=[vars(one) for one in proofs])
     return Outcome(agreed.incident, journal.path.parent, shut, found, done, proofs, scope.notes, 0.0)
 

@@ -9,10 +9,10 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.incident import account, identity, origins, reachers, traces
+from orchestrator.incident import account, identity, lineage, origins, reachers, traces
 from orchestrator.incident.ground import LOOKUP
 from orchestrator.incident.kinds import flags
-from orchestrator.incident.model import Gone, Rule, Scope, within
+from orchestrator.incident.model import Gone, Proof, Rule, Scope, within
 from orchestrator.incident.origin_scope import scope_of
 from orchestrator.incident.places import everywhere
 from orchestrator.live.server import Denied, Rejected
@@ -34,7 +34,9 @@ def accessor(ground: Ground, value: str) -> Scope:
         raise Gone(f"accessor {value}: no token lives that has it; it expired, or was revoked already")
     if ground.is_me(facts):
         raise Refused(f"accessor {value} is your own token's: take another token to revoke it with")
-    return Scope(singles=(ground.token(value, f"accessor {value}", facts),))
+    source = f"accessor {value}"
+    rules, notes = traces.makers(ground, value, source)
+    return Scope(singles=(ground.token(value, source, facts),), rules=rules, notes=notes)
 
 
 def _lookup(ground: Ground, value: str) -> Mapping[str, Json] | None:
@@ -77,6 +79,8 @@ def mount(ground: Ground, value: str) -> Scope:
 def lease_prefix(ground: Ground, value: str) -> Scope:
     """What has a lease below a path; the leases of logins are tokens, and end as tokens."""
     path = value.strip("/")
+    if not origins.is_mounted(ground, path):
+        raise Gone(f"lease prefix {value}: it begins with no mount{within(ground.namespace)}; {origins.mounts(ground)}")
     if path.startswith("auth/"):
         title = f"lease prefix {path}"
         return Scope(rules=(Rule(title, ground.namespace, lambda facts: _below(facts["path"], path)),))
@@ -149,10 +153,14 @@ SORTS: Mapping[str, Resolver] = {
 }
 
 
-def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> Scope:
+_ITSELF = ("accessor", "token")  # gone, all of it is dead
+
+
+def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False, seen: bool = True) -> Scope:
     """All that hangs on the targets; everything that is wrong with them is told at once.
 
-    `again`, in an incident that is resumed, what is gone meanwhile is no mistake.
+    `again`, in an incident that is resumed, what is gone meanwhile is no mistake; but unless what it gave out was
+    `seen` before, nobody can say that it is dead.
     """
     found = Scope()
     failures: list[StrongroomError] = []
@@ -161,7 +169,8 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> 
             found += _of_target(ground.inside(target.namespace), target)
         except Gone as error:
             if again:
-                found += Scope(notes=(str(error),))
+                lost = not seen and target.sort not in _ITSELF
+                found += Scope(notes=(str(error),), unproven=(_lost(target),) if lost else ())
             else:
                 failures.append(error)
         except StrongroomError as error:
@@ -171,6 +180,11 @@ def scope(ground: Ground, targets: Sequence[Target], *, again: bool = False) -> 
         together.code = max(error.code for error in failures)
         raise failures[0] if len(failures) == 1 else together
     return found
+
+
+def _lost(target: Target) -> Proof:
+    said = "it went before anybody saw what it gave out: name its mount, its policies or its path too"
+    return Proof("leak", str(target), dead=None, said=said)
 
 
 def _of_target(ground: Ground, target: Target) -> Scope:
@@ -200,4 +214,5 @@ def closing(ground: Ground, found: Scope, how: str) -> Scope:
     closes = tuple(one for one in found.closes if one.needed or (how != "none" and one.soft == (how == "soft")))
     open_ = {one.title for one in found.closes} - {one.title for one in closes}
     notes = tuple(f"{title} stays open: it may give out more" for title in sorted(open_))
+    lineage.spares_me(ground, found)
     return _without_my_way(ground, replace(found, closes=closes, notes=(*found.notes, *notes)))

@@ -242,4 +242,5 @@ SAYS: Mapping[str, Callable[[Spec], str]] = {
     "resumed": lambda data: f"{plain(data['who'])} goes on where it was broken off",
     "undoing": lambda data: f"{plain(data['who'])} opens again {', '.join(map(plain, data['closes']))}",
     "reopened": lambda data: f"{plain(data['title'])}{_inside(data)} is open again",
+    "left shut": lambda data: f"{plain(data['title'])}{_inside(data)} stays shut: {data['holder']} holds it shut too",
 }

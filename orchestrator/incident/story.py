@@ -211,7 +211,7 @@ def shuttings(lines: Iterable[Line]) -> Iterator[Shut]:
             continue  # it was changed for good, and there is nothing to open
         if line.what == "closing":
             done.append(Shut(line.data["title"], line.data["namespace"], line.data["path"], line.at))
-        elif line.what in {"closed", "reopened"}:
+        elif line.what in {"closed", "reopened", "left shut"}:
             place = line.data["namespace"], line.data["path"]
             for number, one in enumerate(done):
                 if (one.namespace, one.path) == place and not one.reopened:
@@ -220,7 +220,7 @@ def shuttings(lines: Iterable[Line]) -> Iterator[Shut]:
 
 
 def _followed(one: Shut, line: Line) -> Shut:
-    if line.what == "reopened":
+    if line.what != "closed":
         return Shut(one.title, one.namespace, one.path, one.began, one.closed, line.at)
     return Shut(one.title, one.namespace, one.path, one.began, one.closed or line.at)
 

@@ -115,10 +115,27 @@ def _hashed(ground: Ground, device: str, values: Iterable[str]) -> Iterator[tupl
         yield str((one.body or {})["input"]), str(reply.data["hash"])
 
 
+def makers(ground: Ground, accessor: str, source: str) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    """What makes the look for one token a look for the orphans that it made, where a log says that it made tokens."""
+    if not ground.logs:
+        return (), (
+            f"{source}: orphans that it made outlive it, and only an audit log tells of them: --audit-log FILE",
+        )
+    try:
+        names = set(_names(ground, [accessor]))
+        family = ChildrenOf(names)
+        ask(ground.logs, [family])
+    except StrongroomError as error:
+        return (), (f"{source}: orphans that it made outlive it, and no log could be asked about them: {error}",)
+    rule = Rule(source, ground.namespace, lambda facts: facts.get("accessor") == accessor)
+    return (rule,) if family.family - names else (), ()
+
+
 def with_orphans(ground: Ground, found: Blast, cut: Iterable[Credential] = ()) -> Blast:
     """With the orphans that what was found, or cut before, made: a server forgets whose they are, its log does not."""
     tokens = [one for one in (*found.credentials, *cut) if one.what == "token"]
-    if not found.orphans or not tokens:
+    made_by_tokens = (*found.orphans, *(found.children if cut else ()))  # children should be dead after the cut
+    if not made_by_tokens or not tokens or not (found.orphans or ground.logs):
         return found
     if not ground.logs:
         note = "tokens without a parent are alive; whose they are only an audit log tells: --audit-log FILE"
@@ -126,8 +143,8 @@ def with_orphans(ground: Ground, found: Blast, cut: Iterable[Credential] = ()) -
     names = _names(ground, [one.id for one in tokens])
     family = ChildrenOf(set(names))
     ask(ground.logs, [family])
-    mine = set(_matched(ground, [one.id for one in found.orphans], family.family - set(names), ground.logs))
-    made = (replace(one, source=f"orphans made by {tokens[0].source}") for one in found.orphans if one.id in mine)
+    mine = set(_matched(ground, [one.id for one in made_by_tokens], family.family - set(names), ground.logs))
+    made = (replace(one, source=f"orphans made by {tokens[0].source}") for one in made_by_tokens if one.id in mine)
     return replace(found, credentials=(*found.credentials, *made))
 
 

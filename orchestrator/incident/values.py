@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from orchestrator.incident.findings import read
-from orchestrator.incident.ground import may_update
+from orchestrator.incident.ground import home, may_update
 from orchestrator.incident.model import Gone, Target
 from orchestrator.incident.origins import by_value
 from orchestrator.incident.places import first
@@ -57,9 +57,11 @@ def _anywhere(grounds: Sequence[Ground], way: Way, value: str, what: str) -> Nam
     found = first(grounds, lambda ground: way(ground, value, what))
     if len(grounds) == 1:
         return found
-    targets = (
-        replace(one, namespace=grounds[0].namespace, below=True) for one in found.targets
-    )  # not all are looked up
+    inside = {ground.namespace for ground in grounds}
+    targets = (  # not all are looked up
+        replace(one, namespace=grounds[0].namespace, below=True) if one.namespace in inside else one
+        for one in found.targets
+    )
     return replace(found, targets=tuple(targets))
 
 
@@ -78,7 +80,7 @@ def _token(ground: Ground, value: str, what: str) -> Named:
     if not facts.get("accessor"):
         return Named(notes=(_batch(facts, what),))
     accessor = str(facts["accessor"])
-    return Named((Target("token", accessor, ground.namespace),), {accessor: value})
+    return Named((Target("token", accessor, home(facts, ground.namespace)),), {accessor: value})
 
 
 def _facts(ground: Ground, value: str) -> Mapping[str, Json] | None:

@@ -165,7 +165,10 @@ def test_run_again_and_resumed_the_krl_is_the_same(scene: Scene, host: Host) -> 
 def test_a_role_is_shut_and_what_lives_on_is_told(scene: Scene, host: Host) -> None:
     outcome = scene.cut(("role", "ssh/people"))
 
-    assert outcome.code == 0
+    assert outcome.code == 2
+    assert [(one.title, one.dead) for one in outcome.proofs] == [
+        ("SSH certificates by secrets/ssh/roles/people", None),
+    ]
     (note,) = outcome.notes
     assert note == (
         "secrets/ssh/roles/people: the server keeps nothing of the SSH certificates that it gave out; those that are "

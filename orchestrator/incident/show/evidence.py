@@ -86,4 +86,4 @@ def show_opened(titles: Sequence[str]) -> None:
     for title in titles:
         out().print(f"open again: {title}", style="green")
     if not titles:
-        out().print("nothing is shut any more")
+        out().print("nothing is shut any more by this incident")
