@@ -89,7 +89,8 @@ def _ground(
         found = Ground(session.server, bulk.line(session, rate), me, name, environment, titles, wrong, secret)
         running = stack.current(root)
         folder = running.folder if running else None
-        yield session, replace(found, logs=traces.logs(found, logs, folder), between=traces.between(between))
+        known = replace(found, logs=traces.logs(found, logs, folder), between=traces.between(between))
+        yield session, replace(known, told=traces.Issued(known)) if known.logs else known
 
 
 def revoke(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import StrongroomError
 from orchestrator.incident.ground import policies_of
 from orchestrator.incident.model import Rule, Scope
+from orchestrator.incident.traces import readers
 from orchestrator.live.bulk import Ask, send
 from orchestrator.live.server import Denied
 from orchestrator.policy.live import understood
@@ -27,7 +28,10 @@ def path(ground: Ground, value: str) -> Scope:
     mounts = ground.server.read("sys/mounts") or {}
     asked = api_paths(value.strip("/"), mounts)[0]
     found = Scope(
-        notes=(f"path {value}: nothing is shut, so that whoever logs in anew may read it: replace the secret",)
+        notes=(
+            f"path {value}: nothing is shut, so that whoever logs in anew may read it: replace the secret",
+            *readers(ground, asked, f"path {value}"),
+        )
     )
     for namespace, inside in _above(ground.namespace):
         found += _readers(ground.inside(namespace), f"{inside}{asked}", f"readers of {value}")

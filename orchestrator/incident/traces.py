@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.ask import ask
+from orchestrator.audit.ask import Where, ask
 from orchestrator.audit.hashes import devices, writer
+from orchestrator.audit.paths import ReadersOf, SerialsOf
 from orchestrator.audit.read import HASH
 from orchestrator.audit.tokens import ByAddress, ChildrenOf
 from orchestrator.errors import StrongroomError
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from orchestrator.incident.ground import Ground
 
 _ACCESSORS = "auth/token/accessors"
+_READERS = 10
+_ISSUING = ("issue/+", "sign/+", "issuer/+/issue/+", "issuer/+/sign/+")
 
 
 def logs(ground: Ground, given: Sequence[Path], folder: Path | None) -> tuple[Path, ...]:
@@ -149,3 +153,56 @@ def _names(ground: Ground, accessors: Sequence[str]) -> Mapping[str, str]:
     devices_ = _writers(ground, ground.logs)
     hashes = chain.from_iterable(_hashed(ground, device, accessors) for device in devices_)
     return {**{one: one for one in accessors}, **{hashed: one for one, hashed in hashes}}
+
+
+def readers(ground: Ground, path: str, said: str) -> Iterator[str]:
+    """Who got what stands at an API path, by the audit logs: a sentence each, the one who asked most often first."""
+    if not ground.logs:
+        return
+    question = ReadersOf(Where(path, ground.namespace))
+    ask(ground.logs, [question], ground.between)
+    found = sorted(question.readers.values(), key=lambda one: -one.seen.requests)
+    for one in found[:_READERS]:
+        seen, versions = one.seen, ", ".join(map(str, sorted(one.versions)))
+        of = f" (version {versions})" if versions else ""
+        yield (
+            f"{said} was read {seen.requests} times{of} by {one.display_name or 'a token'} from "
+            f"{', '.join(sorted(seen.addresses))}, the last time at {seen.last:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    if len(found) > _READERS:
+        yield f"{said} was read by {len(found) - _READERS} more tokens"
+
+
+class Issued:
+    """Whether a certificate came by the role it is told of, as the audit logs have it; None where they are silent."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._known: dict[
+            tuple[str, str], dict[str, str]
+        ] = {}  # by mount: serial number as logged to the path it came by
+
+    def __call__(self, one: Credential) -> bool | None:
+        mount, _, serial = one.id.partition(":")
+        place = one.namespace, mount
+        if place not in self._known:
+            self._known[place] = self._asked(*place)
+        known = self._known[place]
+        path = next((known[name] for name in self._names(serial) if name in known), "") if known else ""
+        return path.rpartition("/")[2] == one.source.rpartition("/")[2] if path else None
+
+    @cached_property
+    def _devices(self) -> frozenset[str]:
+        return _writers(self._ground, self._ground.logs)
+
+    def _asked(self, namespace: str, mount: str) -> dict[str, str]:
+        """One pass over the logs for a mount."""
+        question = SerialsOf(*(Where(f"{mount}/{way}", namespace) for way in _ISSUING))
+        ask(self._ground.logs, [question])
+        return {serial: issued.path for serial, issued in question.serials.items()}
+
+    def _names(self, serial: str) -> Iterator[str]:
+        """What a log may call a serial number."""
+        yield serial
+        for device in self._devices:
+            yield from (hashed for _, hashed in _hashed(self._ground, device, [serial]))

@@ -90,3 +90,43 @@ def test_no_log_at_hand_is_told(scene: Scene, tmp_path: Path) -> None:
         scene.look(("client-address", "127.0.0.1"))
     with pytest.raises(StrongroomError, match=r"--audit-log .*/none: there is no such file"):
         scene.look(("client-address", "127.0.0.1"), logs=[tmp_path / "none"])
+
+
+def test_the_log_tells_which_of_two_roles_alike_gave_a_certificate_out(scene: Scene, log: Path) -> None:
+    scene.server.write("sys/mounts/pki", {"type": "pki"})
+    scene.server.write("pki/root/generate/internal", {"common_name": "Root", "ttl": "24h"})
+    for role in ("web", "twin"):
+        scene.server.write(f"pki/roles/{role}", {"allowed_domains": "example.org", "allow_subdomains": True})
+    made = {
+        role: scene.server.write(f"pki/issue/{role}", {"common_name": f"{role}.example.org", "ttl": "1h"})[
+            "serial_number"
+        ]
+        for role in ("web", "twin")
+    }
+
+    with_log = scene.look(("role", "pki/web"), logs=[log])
+    without = scene.look(("role", "pki/web"))
+
+    assert with_log.blast is not None
+    assert without.blast is not None
+    assert [one.id for one in with_log.blast.credentials] == [f"pki:{made['web']}"]
+    assert sorted(one.id for one in without.blast.credentials) == sorted(f"pki:{one}" for one in made.values())
+
+
+def test_the_log_tells_who_read_a_leaked_secret(scene: Scene, log: Path) -> None:
+    scene.server.write("sys/mounts/apps", {"type": "kv", "options": {"version": "2"}})
+    scene.server.write("sys/policies/acl/reads", {"policy": 'path "apps/*" { capabilities = ["read"] }'})
+    scene.approle("payments", token_policies=["reads"])
+    thief = scene.server.as_token(scene.login("payments")["client_token"])
+    for value in ("a", "b"):
+        scene.server.write("apps/data/db", {"data": {"value": value}})
+        thief.read("apps/data/db")
+
+    notes = scene.look(("kv", "apps/db"), logs=[log]).scope.notes
+    told = next(note for note in notes if "was read" in note)
+
+    assert told.startswith("secrets/apps/db was read 2 times (version 1, 2) by ")
+    assert "-auth-approle from 127.0.0.1, the last time at " in told
+    assert any(
+        "path apps/db was read 2 times" in one for one in scene.look(("path", "apps/db"), logs=[log]).scope.notes
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
+from orchestrator.incident import traces
 from orchestrator.incident.kinds import said
 from orchestrator.incident.model import Credential, Gone, Look, Scope
 from orchestrator.live.bulk import Ask
@@ -42,7 +43,10 @@ def scope(ground: Ground, mounts: Sequence[str], value: str) -> Scope:
     kept = 0 if named.named else current
     return Scope(
         singles=tuple(_version(ground, named, number, in_use=number == kept) for number in leaked),
-        notes=tuple(_notes(named, current, leaked)),
+        notes=(
+            *_notes(named, current, leaked),
+            *traces.readers(ground, f"{named.mount}/data/{named.path}", f"secrets/{named.mount}/{named.path}"),
+        ),
     )
 
 
