@@ -95,7 +95,7 @@ class Journal:
 @contextmanager
 def opened(folder: Path) -> Iterator[Journal]:
     """The journal for oneself alone: two at a time would each write lines that follow the same one."""
-    with files.locked(folder / LOCK):
+    with files.locked(folder / LOCK, who="another revoke, resume or report has worked on this incident"):
         yield Journal(folder)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE = 120.0
+_STACK = "another up, down or reset has held this stack"
 
 
 def private_folder(path: Path) -> Path:
@@ -53,7 +54,7 @@ def remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, patience: float = PATIENCE) -> Iterator[int]:
+def locked(path: Path, patience: float = PATIENCE, who: str = _STACK) -> Iterator[int]:
     """Hold the stack for oneself; programs that inherit the descriptor hold it too, until they end."""
     with path.open("a") as file:
         path.chmod(0o600)
@@ -61,7 +62,7 @@ def locked(path: Path, patience: float = PATIENCE) -> Iterator[int]:
         while not _try_lock(file.fileno()):
             if time.monotonic() > deadline:
                 raise StrongroomError(
-                    f"{path}: another up, down or reset has held this stack for {patience:.0f} s; "
+                    f"{path}: {who} for {patience:.0f} s; "
                     f"wait for it, or end it (`fuser {path}` names it), and run again"
                 )
             time.sleep(0.02)
