@@ -15,7 +15,7 @@ from orchestrator.incident.prove import prove
 from orchestrator.incident.reissue import Reissue, begun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.documents import Json, Spec
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.incident.witness import Witness
 
 _SHORT = 12
+_FEW = 5
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,18 @@ def _carried_out(ground: Ground, journal: Journal, agreed: Preview, held: Mappin
         of_systems = [proof for one in witnesses for proof in one.after(done.left)]
     hung = hanging.proofs(found.leases, done.leases, done.unseen)
     tried = prove(ground, evidence.known(journal), held)
-    proofs = (*tried, *hung, *turned, *of_systems, *scope.unproven)
+    proofs = (*tried, *hung, *turned, *of_systems, *scope.unproven, *_slipped(done))
     journal.write("proved", proofs=[vars(one) for one in proofs])
     return Outcome(agreed.incident, journal.path.parent, shut, found, done, proofs, scope.notes, 0.0)
+
+
+def _slipped(done: Cut) -> Iterator[Proof]:
+    """Whose the tokens are that were made meanwhile, nobody can say without a log."""
+    if done.slipped:
+        count = len(done.slipped)
+        title = f"{count} token{'s' * (count > 1)} made meanwhile: {', '.join(done.slipped[:_FEW])}"
+        said = "by other tokens; whether by one that was cut only an audit log tells: --audit-log FILE"
+        yield Proof("token", title, dead=None, said=said, count=count)
 
 
 def _ended(journal: Journal, agreed: Preview) -> Outcome:

@@ -130,3 +130,22 @@ def test_the_log_tells_who_read_a_leaked_secret(scene: Scene, log: Path) -> None
     assert any(
         "path apps/db was read 2 times" in one for one in scene.look(("path", "apps/db"), logs=[log]).scope.notes
     )
+
+
+def test_without_a_log_a_child_that_was_made_meanwhile_is_unproven(scene: Scene) -> None:
+    scene.server.write("sys/policies/acl/makes", {"policy": MAKES})
+    scene.approle("payments", "orders", token_policies=["makes"])
+    scene.login("payments")
+    honest = scene.server.as_token(scene.login("orders")["client_token"])
+    made: list[str] = []
+
+    def meanwhile(_: object) -> None:
+        made.append(str(honest.write("auth/token/create", {"policies": ["default"]})["accessor"]))
+
+    outcome = scene.cut(("role", "auth/approle/payments"), agree=meanwhile)
+
+    said = "by other tokens; whether by one that was cut only an audit log tells: --audit-log FILE"
+    assert [(one.title, one.dead, one.said) for one in outcome.proofs if "meanwhile" in one.title] == [
+        (f"1 token made meanwhile: {made[0]}", None, said)
+    ]
+    assert outcome.code == 2
