@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -27,7 +25,6 @@ BATCH = 500
 ROUNDS = 5
 _ENDED = 300
 _ORDER = ("SecretID", "token")  # what makes more comes first
-_SKEW = timedelta(seconds=5)  # between our clock and the server's
 _PAUSE = 1.0
 
 Tell = Callable[[str, int, int], None]
@@ -67,18 +64,14 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
         if all(one.id in reasons for one in alive):
             time.sleep(_PAUSE)  # nothing new, and what failed may only need a moment
     left = {f"{one.what} {one.id}": _why(one, reasons) for one in found.credentials if not one.file}
-    slipped = () if ground.logs else tuple(_meanwhile(journal, found.children))
+    slipped = () if ground.logs else tuple(_meanwhile(first, found))
     return Cut(len(known) - len(left), number, left, late, overdue.after, overdue.unseen, slipped)
 
 
-def _meanwhile(journal: Journal, children: Sequence[Credential]) -> Iterator[str]:
-    """The tokens that other tokens made since this began: a child that is made while its parent dies may outlive it."""
-    agreed = journal.last("agreed")
-    began = datetime.fromisoformat(agreed.at) - _SKEW if agreed else None
-    for one in children:
-        with suppress(ValueError):
-            if began and datetime.fromisoformat(str(one.facts.get("issue_time"))) >= began:
-                yield one.id
+def _meanwhile(first: Blast, last: Blast) -> Iterator[str]:
+    """The tokens that others made between two looks: a child that is made while its parent dies may outlive it."""
+    known = {one.id for one in first.children}
+    return (one.id for one in last.children if one.id not in known)
 
 
 def _keep(ground: Ground, journal: Journal, found: Blast, known: set[tuple[str, str, str]]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from orchestrator.incident.cut import Tell
     from orchestrator.live.server import Server
     from orchestrator.local.stack import Stack
 
@@ -91,12 +92,13 @@ class Scene:
         *targets: tuple[str, str],
         agree: Callable[[Preview], None] | None = None,
         token: str = "",
+        tell: Tell | None = None,
         **asked: Any,  # noqa: ANN401 - any flag
     ) -> Any:  # noqa: ANN401 - an Outcome, or a Preview of a dry run
         """The command, with yes said to whatever it shows."""
         wanted = Asked("INC-7", targets, agree=agree or (lambda _: None), **asked)
         environ = {**self.environ, **({"VAULT_TOKEN": token} if token else {})}
-        return incident.revoke(self.root, NAME, environ, wanted, self.shown.append, lambda *_: None)
+        return incident.revoke(self.root, NAME, environ, wanted, self.shown.append, tell or (lambda *_: None))
 
     def cut(self, *targets: tuple[str, str], **asked: Any) -> Outcome:  # noqa: ANN401 - any flag
         found = self.revoke(*targets, **asked)
