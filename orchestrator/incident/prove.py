@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.incident.ground import function
 from orchestrator.incident.look import looked
 from orchestrator.incident.model import Proof
-from orchestrator.live.server import Denied
+from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,15 @@ def prove(ground: Ground, cut: Sequence[Credential], held: Mapping[str, str]) ->
         yield _refused(ground.inside(inside), accessor, token)
     yield from _by_class(ground, [one for one in cut if not one.file])
     for name in dict.fromkeys(one.proof for one in cut if one.proof):
-        yield from function(name)(ground, [one for one in cut if one.proof == name])
+        yield from _besides(ground, name, [one for one in cut if one.proof == name])
+
+
+def _besides(ground: Ground, name: str, cut: Sequence[Credential]) -> Iterator[Proof]:
+    """What else tries them again; where that is refused, nothing is proven by it, and nothing stops."""
+    try:
+        yield from function(name)(ground, cut)
+    except (Denied, Rejected) as error:
+        yield Proof(cut[0].what, f"{cut[0].what} of {cut[0].source}", dead=None, said=f"could not be tried: {error}")
 
 
 def _refused(ground: Ground, accessor: str, token: str) -> Proof:

@@ -224,3 +224,16 @@ def test_break_glass_works_with_a_broken_configuration(scene: Scene) -> None:
     assert "this server makes no new root token without a token: keep yours till somebody can log in again" in (
         outcome.notes
     )
+
+
+def test_a_shut_role_that_takes_no_secret_id_is_tried_with_its_role_id(scene: Scene) -> None:
+    scene.approle("payments", bind_secret_id=False, token_bound_cidrs=["127.0.0.0/8"])
+    role_id = (scene.server.read("auth/approle/role/payments/role-id") or {})["role_id"]
+    token = scene.server.as_token("").write("auth/approle/login", {"role_id": role_id})["client_token"]
+
+    outcome = scene.cut(("role", "auth/approle/payments"))
+
+    assert (outcome.code, scene.lives(token)) == (0, False)
+    assert [(one.title, one.dead) for one in outcome.proofs if one.what == "login"] == [
+        ("login at auth/approle as payments", True)
+    ]

@@ -10,7 +10,7 @@ from orchestrator.incident.model import Proof
 from orchestrator.live.server import Denied, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.documents import Json
     from orchestrator.incident.ground import Ground
@@ -28,7 +28,7 @@ def refused(ground: Ground, cut: Sequence[Credential]) -> Iterator[Proof]:
         server, path = ground.inside(namespace).server, f"auth/{mount}/role/{role}"
         settings = server.read(path) or {}
         if any(str(one).startswith(_SHUT) for one in settings.get("secret_id_bound_cidrs") or ()):
-            yield from _tried(server, mount, path)
+            yield from _tried(server, mount, path, bound=bool(settings.get("bind_secret_id")))
 
 
 def _place(one: Credential) -> tuple[str, str, str] | None:
@@ -41,28 +41,41 @@ def _place(one: Credential) -> tuple[str, str, str] | None:
     return one.namespace, mount, rest.partition("/")[0]
 
 
-def _tried(server: Server, mount: str, path: str) -> Iterator[Proof]:
+def _tried(server: Server, mount: str, path: str, *, bound: bool) -> Iterator[Proof]:
     """Nothing, where we may not make a SecretID: whoever is on call need not be able to become every role."""
     title = f"login at auth/{mount} as {path.rpartition('/')[2]}"
+    how = "with a new SecretID of our own" if bound else "with its RoleID, as it takes no SecretID"
     try:
-        body = _new(server, path)
+        body = _new(server, path, bound=bound)
     except Denied:
         return
     try:
         made = server.as_token("").write(f"auth/{mount}/login", body)
     except (Denied, Rejected) as error:
-        how = "its address is in none that may log in" if _CIDR in str(error) else str(error)
-        yield Proof("login", title, dead=True, said=f"refused, with a new SecretID of our own: {how}")
+        why = "its address is in none that may log in" if _CIDR in str(error) else str(error)
+        yield Proof("login", title, dead=True, said=f"refused, {how}: {why}")
     else:
-        server.write(REVOKE, {"accessor": made["accessor"]})
-        yield Proof("login", title, dead=False, said="a new SecretID still logs in, though the role is shut")
+        yield _let_in(server, title, how, made)
     finally:
-        _ended(server, path, body)
+        if bound:
+            _ended(server, path, body)
 
 
-def _new(server: Server, path: str) -> dict[str, Json]:
-    known = server.read(f"{path}/role-id") or {}
-    return {"role_id": known.get("role_id"), "secret_id": server.write(f"{path}/secret-id", _BRIEF)["secret_id"]}
+def _let_in(server: Server, title: str, how: str, made: Mapping[str, Json]) -> Proof:
+    """A login that gave a token: the server may refuse that at once."""
+    try:
+        server.as_token(str(made["client_token"])).read("auth/token/lookup-self")
+    except Denied:
+        return Proof("login", title, dead=True, said=f"tried {how}: the token that it gives is refused everywhere")
+    else:
+        return Proof("login", title, dead=False, said=f"still logs in {how}, though the role is shut")
+    finally:
+        server.write(REVOKE, {"accessor": made["accessor"]})
+
+
+def _new(server: Server, path: str, *, bound: bool) -> dict[str, Json]:
+    body = {"role_id": (server.read(f"{path}/role-id") or {}).get("role_id")}
+    return {**body, "secret_id": server.write(f"{path}/secret-id", _BRIEF)["secret_id"]} if bound else body
 
 
 def _ended(server: Server, path: str, body: dict[str, Json]) -> None:
