@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def shut(ground: Ground, journal: Journal, closes: Sequence[Close]) -> Iterator[Close]:
     """Shut each, and see that it is; one that an earlier run shut keeps the undo that was recorded then."""
-    recorded, others = standing(journal), _elsewhere(journal)
+    recorded, others = standing(journal), _elsewhere(journal, Tampered)
     for close in closes:
         server = ground.inside(close.namespace).server
         before = server.read(close.path)
@@ -93,12 +93,15 @@ def _standing(lines: Iterable[Line]) -> dict[tuple[str, str], Spec]:
     return found
 
 
-def _elsewhere(journal: Journal) -> dict[tuple[str, str], tuple[str, Spec]]:
-    """What other incidents of the same server hold shut: by which, and what stood there."""
+def _elsewhere(journal: Journal, *damaged: type[Exception]) -> dict[tuple[str, str], tuple[str, Spec]]:
+    """What other incidents of the same server hold shut: by which, and what stood there.
+
+    A journal that is `damaged` so is passed over: to shut may not wait for it, to open has to.
+    """
     found: dict[tuple[str, str], tuple[str, Spec]] = {}
     home = _cluster(journal.lines)
     for path in sorted(journal.path.parent.parent.glob(f"*/{FILE}")):
-        with suppress(Tampered):
+        with suppress(*damaged):
             lines = [] if path.resolve() == journal.path.resolve() else list(read(path))
             if lines and _cluster(lines) == home:
                 standing_ = {place: one for place, one in _standing(lines).items() if not one["lasts"]}

@@ -51,7 +51,7 @@ def revoke(ground: Ground, journal: Journal, scope: Scope, first: Blast, tell: T
     for number in range(1, ROUNDS + 1):
         reasons = dict(_ended(ground, journal, _in_order(found.credentials), tell))
         _settled(ground, journal, (*evidence.known(journal), *found.credentials))
-        again = with_orphans(ground, blast(ground, scope), first.credentials)
+        again = with_orphans(ground, blast(ground, scope, revoked=True), first.credentials)
         fresh = [one for one in again.credentials if one.key not in known]
         overdue.add(fresh)
         hung = overdue.found()

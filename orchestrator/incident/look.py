@@ -41,12 +41,13 @@ class Unclear(StrongroomError):  # noqa: N818 - the name is the sentence: the an
     """An answer that says neither that something lives nor that it is dead."""
 
 
-def blast(ground: Ground, scope: Scope) -> Blast:
-    """What of the scope lives now."""
+def blast(ground: Ground, scope: Scope, *, revoked: bool = False) -> Blast:
+    """What of the scope lives now, which `revoked` says was revoked before."""
     tokens, started = _Tokens(ground), time.monotonic()
     lists = [(one, ground.inside(one.namespace).server.list(one.path.rstrip("/"))) for one in scope.listers]
     found = {
-        one.key: one for one in (*living(ground, scope.singles), *_listed(ground, lists), *tokens.cut(scope.rules))
+        one.key: one
+        for one in (*living(ground, scope.singles, revoked=revoked), *_listed(ground, lists), *tokens.cut(scope.rules))
     }
     requests = tokens.requests + len(scope.singles) + sum(1 + len(names) * bool(one.fits) for one, names in lists)
     took = time.monotonic() - started
@@ -177,11 +178,12 @@ def is_alive(look: Look, reply: Reply) -> bool:
     raise Unclear(f"{look.ask.path}: {reply.said}")
 
 
-def living(ground: Ground, credentials: Iterable[Credential]) -> Iterator[Credential]:
-    """Those that live, asked one by one."""
+def living(ground: Ground, credentials: Iterable[Credential], *, revoked: bool = False) -> Iterator[Credential]:
+    """Those that live, asked one by one; of what was not revoked yet also those of which nobody can tell."""
     every = list(credentials)
     yield from (one for one in every if one.file)  # nothing on the server tells of it
-    yield from (one for one, alive in looked(ground, [one for one in every if not one.file]) if alive is True)
+    answers = looked(ground, [one for one in every if not one.file])
+    yield from (one for one, alive in answers if alive is True or (alive and not revoked))
 
 
 def looked(ground: Ground, credentials: Iterable[Credential]) -> Iterator[tuple[Credential, bool | str]]:

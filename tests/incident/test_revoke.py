@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import Refused, StrongroomError
+from orchestrator.incident.ground import Ground
+from orchestrator.incident.journal import FILE, Tampered
+from orchestrator.incident.look import blast
+from orchestrator.incident.model import Scope
+from orchestrator.incident.prove import prove
+from orchestrator.live.bulk import Line
 from orchestrator.live.server import Rejected
 
 if TYPE_CHECKING:
@@ -237,3 +243,30 @@ def test_a_shut_role_that_takes_no_secret_id_is_tried_with_its_role_id(scene: Sc
     assert [(one.title, one.dead) for one in outcome.proofs if one.what == "login"] == [
         ("login at auth/approle as payments", True)
     ]
+
+
+def test_what_nobody_can_look_at_is_cut_and_not_passed_over(scene: Scene) -> None:
+    token = scene.server.write("auth/token/create", {"policies": ["default"], "no_parent": True})
+    scene.server.write(
+        "sys/policies/acl/blind", {"policy": 'path "auth/token/revoke-accessor" { capabilities = ["update"] }'}
+    )
+    blind = Line(scene.server.address, scene.token("blind"))
+    ground = Ground(scene.server, blind, {})
+    single = ground.token(str(token["accessor"]), "a leak", {})
+
+    assert blast(ground, Scope(singles=(single,))).credentials == (single,)
+    assert blast(ground, Scope(singles=(single,)), revoked=True).credentials == ()
+    assert [one.dead for one in prove(ground, [single], {})] == [None]
+
+
+def test_nothing_is_opened_while_another_journal_cannot_be_read(scene: Scene) -> None:
+    scene.approle("payments")
+    other = scene.folder.with_name("INC-8") / FILE
+    other.parent.mkdir(parents=True)
+    other.write_text("not a line\n")
+    scene.cut(("role", "auth/approle/payments"))
+
+    with pytest.raises(Tampered, match=r"INC-8/journal\.jsonl:1: this is no line of a journal"):
+        scene.undo()
+
+    assert (scene.server.read("auth/approle/role/payments") or {})["secret_id_bound_cidrs"] == ["255.255.255.255/32"]
