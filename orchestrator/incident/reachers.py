@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import StrongroomError
 from orchestrator.incident.ground import policies_of
-from orchestrator.incident.model import Rule, Scope
+from orchestrator.incident.model import Proof, Rule, Scope
 from orchestrator.incident.traces import readers
 from orchestrator.live.bulk import Ask, send
 from orchestrator.live.server import Denied
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.incident.ground import Ground
     from orchestrator.policy.live import LivePolicies
 
+_DENIED = 403
 _POLICIES = "sys/policies/acl"
 
 
@@ -34,7 +35,8 @@ def path(ground: Ground, value: str) -> Scope:
         )
     )
     for namespace, inside in _above(ground.namespace):
-        found += _readers(ground.inside(namespace), f"{inside}{asked}", f"readers of {value}")
+        title, own = f"readers of {value}", namespace == ground.namespace
+        found += _readers(ground.inside(namespace), f"{inside}{asked}", title, own=own)
     return found
 
 
@@ -45,11 +47,15 @@ def _above(namespace: str) -> Iterator[tuple[str, str]]:
         yield "/".join(parts[:length]), "".join(f"{part}/" for part in parts[length:])
 
 
-def _readers(ground: Ground, asked: str, title: str) -> Scope:
+def _readers(ground: Ground, asked: str, title: str, *, own: bool) -> Scope:
     try:
         policies = live_policies(ground)
     except Denied as error:
-        return Scope(notes=(f"{title}: who may read it from {ground.namespace or 'the root namespace'}: {error}",))
+        if own:
+            raise
+        said = f"who may read it from there is not known: {error}"
+        where = f"{title} in {ground.namespace or 'the root namespace'}"
+        return Scope(unproven=(Proof("token", where, dead=None, said=said),))
     doubts = {doubt for rights in reaching(policies, asked).values() for doubt in rights.doubts}
     reach = Reach(policies, asked)
 
@@ -68,8 +74,7 @@ def live_policies(ground: Ground) -> LivePolicies:
     found: dict[str, str] = {}
     for ask, reply in send(ground.line, asks):
         if not reply.ok:
-            raise StrongroomError(
-                f"{ask.path} cannot be read (status {reply.status}): who reaches the path is not known"
-            )
+            refused = Denied if reply.status == _DENIED else StrongroomError
+            raise refused(f"{ask.path} cannot be read (status {reply.status}): who reaches the path is not known")
         found[ask.path.removeprefix(f"{_POLICIES}/")] = str(reply.data.get("policy") or "")
     return {name: understood(name, text) for name, text in found.items()}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.live.server import Denied
 from orchestrator.live.wire import open_server
 
 if TYPE_CHECKING:
@@ -48,3 +49,20 @@ def test_who_could_read_a_path_is_cut(scene: Scene) -> None:
     assert not scene.lives(above)
     assert outcome.code == 0
     assert "readers of apps/payments/db: policy templated" in str(outcome.notes)
+
+
+def test_who_may_not_read_the_policies_is_told_and_cuts_nobody(scene: Scene) -> None:
+    scene.server.write("sys/mounts/apps", {"type": "kv", "options": {"version": "2"}})
+    rules = 'path "*" { capabilities = ["create", "read", "update", "list", "sudo"] }\n'
+    deny = 'path "sys/policies/acl/blind" { capabilities = ["deny"] }'
+    scene.server.write("sys/policies/acl/blind", {"policy": rules + deny})
+    scene.approle("payments")
+    token = scene.login("payments")["client_token"]
+    blind = scene.token("blind")
+
+    with pytest.raises(Denied, match="sys/policies/acl/blind cannot be read"):
+        scene.look(("path", "apps/payments/db"), token=blind)
+    outcome = scene.cut(("role", "auth/approle/payments"), token=blind)
+
+    assert not scene.lives(token)
+    assert [one.dead for one in outcome.proofs if one.what == "lease"] == [None]
