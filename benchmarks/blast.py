@@ -50,7 +50,7 @@ def measure(root: Path, running: local.Stack, count: int) -> None:
     asks = [role, *(Ask("POST", "auth/token/create/leaked", {}) for _ in range(LEAKED))]
     for batch in (asks[:1], asks[1:]):
         list(send(line, batch))
-    declare(root, {"server": running.server, "version": running.version}, "bench", {})
+    declare(root, {"server": {"product": running.server, "version": running.version}}, "bench", {})
     reader = reading(line)
     seconds, said = looked(root, line)
     print(

@@ -97,7 +97,7 @@ def main(counts: list[int]) -> None:
 
 
 def measure(bench: Bench, counts: list[int]) -> None:
-    declare(bench.root, {"server": bench.running.server, "version": bench.running.version}, "bench", {})
+    declare(bench.root, {"server": {"product": bench.running.server, "version": bench.running.version}}, "bench", {})
     bench.write("sys/auth/approle", {"type": "approle"})
     bench.write("sys/mounts/ssh", {"type": "ssh"})
     bench.write("sys/policies/acl/doors", {"policy": POLICY})

@@ -235,8 +235,9 @@ def loaded(root: Path, everything: Parts) -> tuple[Environment, Parts]:
 def _write(root: Path) -> None:
     for folder in ("vault-config/environments", "vault-config/clusters", "policies"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    cluster = {"cluster": CLUSTER.name, "server": CLUSTER.server, "version": CLUSTER.version}
-    (root / f"vault-config/clusters/{CLUSTER.name}.yaml").write_text(json.dumps(cluster | {"edition": CLUSTER.edition}))
+    server = {"product": CLUSTER.server, "version": CLUSTER.version, "edition": CLUSTER.edition}
+    cluster = json.dumps({"cluster": CLUSTER.name, "server": server})
+    (root / f"vault-config/clusters/{CLUSTER.name}.yaml").write_text(cluster)
     (root / "policies/payments-read.hcl").write_text(POLICY)
 
 

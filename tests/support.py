@@ -91,7 +91,7 @@ def project(
 ) -> dict[str, str]:
     """A repository with one environment, and the process environment that its commands run in."""
     cluster = {"terraform": {"provider": provider, **({"backend": backend} if backend else {})}}
-    declare(root, {**cluster, "server": running.server, "version": running.version}, name, document)
+    declare(root, {**cluster, "server": {"product": running.server, "version": running.version}}, name, document)
     return {**_referenced(document), **environ(running)}
 
 

@@ -126,7 +126,7 @@ def test_dev_is_filled_in_from_the_environment() -> None:
 
 
 def test_a_base_is_no_environment() -> None:
-    assert environments(ROOT) == ("dev",)
+    assert environments(ROOT) == ("access", "dev", "staging")
 
 
 def test_mount_objects_and_their_places_are_declared(write: Callable[[str], Path]) -> None:

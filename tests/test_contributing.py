@@ -73,7 +73,7 @@ def test_the_worked_example_renders_and_has_a_page(copy: Path) -> None:
     schema = json.loads((copy / "vault-config/schema/environment.json").read_text())
     (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     (copy / "vault-config/environments/shop.yaml").write_text(f"environment: shop\ncluster: shop\n{example}")
-    (copy / "vault-config/clusters/shop.yaml").write_text("{cluster: shop, server: vault, version: 1.21.0}")
+    (copy / "vault-config/clusters/shop.yaml").write_text("{cluster: shop, server: {product: vault, version: 1.21.0}}")
     rendered = json.loads(run(copy, "invoke", "render", "-e", "shop"))
 
     assert rendered["locals"][TYPE]["gcpkms/orders"]["rotation_period"] == "720h"

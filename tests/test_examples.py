@@ -193,11 +193,11 @@ clusters = pytest.mark.parametrize("cluster", CLUSTERS.values(), ids=CLUSTERS)
 
 def rendered(root: Path, cluster: Cluster) -> dict[str, Json]:
     """What everything the server has becomes, as Terraform's JSON."""
-    server = {"server": cluster.server, "version": cluster.version}
+    server: dict[str, Json] = {"product": cluster.server, "version": cluster.version}
     if cluster.edition == "enterprise":
         server["edition"] = cluster.edition
     document = everything("e", cluster)
-    declare(root, server, NAME, document)
+    declare(root, {"server": server}, NAME, document)
     return render(root, NAME, environ(document))
 
 

@@ -6,46 +6,57 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.config import placeholders, source
+from orchestrator.config.cluster_built import built
+from orchestrator.config.cluster_schema import NODES, SECRET_TEXT, TEXT, one_of, words
 from orchestrator.config.validate import validate
-from orchestrator.config.words import A_LITERAL, A_REFERENCE, MAP_OF_SETTINGS, SECRET, closed, is_reference, meant
-from orchestrator.declared import Cluster, Login, TerraformSettings
+from orchestrator.config.words import A_LITERAL, MAP_OF_SETTINGS, closed, is_reference, meant
+from orchestrator.errors import ConfigInvalid, StrongroomError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from orchestrator.config.source import Node
+    from orchestrator.declared import Cluster
     from orchestrator.documents import Json
     from orchestrator.errors import Problem
 
 FOLDER = "vault-config/clusters"
-_A_TEXT = {"type": "string", "minLength": 1, "description": "a text"}
-_A_SECRET = {**SECRET, "description": A_REFERENCE}
 _LOGINS: dict[str, dict[str, Json]] = {
-    "approle": {"role_id": _A_TEXT, "secret_id": _A_SECRET},
-    "jwt": {"role": _A_TEXT, "jwt": _A_SECRET},
-    "kubernetes": {"role": _A_TEXT, "jwt": _A_SECRET},
-    "token": {"token": _A_SECRET},
-    "userpass": {"username": _A_TEXT, "password": _A_SECRET},
+    "approle": {"role_id": TEXT, "secret_id": SECRET_TEXT},
+    "jwt": {"role": TEXT, "jwt": SECRET_TEXT},
+    "kubernetes": {"role": TEXT, "jwt": SECRET_TEXT},
+    "token": {"token": SECRET_TEXT},
+    "userpass": {"username": TEXT, "password": SECRET_TEXT},
 }
-_DEFAULTS = {"kubernetes": {"jwt": "file:/var/run/secrets/kubernetes.io/serviceaccount/token"}}
-_LOGIN_SCHEMAS = {
-    method: closed(
-        {"method": {"const": method}, "mount": _A_TEXT, **settings},
-        f"the settings of a login by {method}",
-        [name for name in settings if name not in _DEFAULTS.get(method, {})],
-    )
-    for method, settings in _LOGINS.items()
-}
-
-
-def _words(*names: str) -> dict[str, Json]:
-    return {"enum": list(names), "description": "one of " + ", ".join(names)}
-
-
+_OPTIONAL = {("kubernetes", "jwt")}
+_LOGIN = one_of(
+    {
+        method: closed(
+            {"mount": TEXT, **settings},
+            f"the settings of a login by {method}",
+            [name for name in settings if (method, name) not in _OPTIONAL],
+        )
+        for method, settings in _LOGINS.items()
+    },
+    "a map from one of " + ", ".join(_LOGINS) + " to its settings",
+)
+_SERVER = closed(
+    {
+        "product": words("openbao", "vault"),
+        "version": {
+            "type": "string",
+            "pattern": r"^[0-9]+\.[0-9]+(\.[0-9]+([-+].+)?)?$",
+            "description": 'a version such as "2.7.2"',
+        },
+        "edition": words("community", "enterprise"),
+    },
+    'a map such as {product: openbao, version: "2.7.2"}',
+    ("product", "version"),
+)
 _TERRAFORM = closed(
     {
-        "provider": _words("official", "offline", "auto"),
+        "provider": words("official", "offline", "auto"),
         "backend": {
             "type": "object",
             "minProperties": 1,
@@ -59,41 +70,22 @@ _TERRAFORM = closed(
 CLUSTER = closed(
     {
         "cluster": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$", "description": "the name of this file"},
-        "server": _words("openbao", "vault"),
-        "version": {
-            "type": "string",
-            "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+([-+].+)?$",
-            "description": 'a version such as "2.7.2"',
-        },
-        "edition": _words("community", "enterprise"),
+        "server": _SERVER,
         "embedded": {"type": "boolean", "description": "true or false"},
         "address": {
             "type": "string",
             "pattern": "^https?://[^/?#@\\s]+/?$",
             "description": "an address such as https://vault.example.org:8200",
         },
-        "ca_cert": {**_A_TEXT, "description": "the path of a PEM file"},
-        "login": {
-            "type": "object",
-            "required": ["method"],
-            "properties": {"method": _words(*_LOGINS)},
-            "description": "a map: `method` and its settings",
-            "allOf": [
-                {"if": {"properties": {"method": {"const": name}}, "required": ["method"]}, "then": schema}
-                for name, schema in _LOGIN_SCHEMAS.items()
-            ],
-        },
+        "ca_cert": {**TEXT, "description": "the path of a PEM file"},
+        "login": _LOGIN,
         "terraform": _TERRAFORM,
+        **NODES,
     },
     MAP_OF_SETTINGS,
-    ("cluster", "server", "version"),
+    ("cluster", "server"),
 )
-_OUTER = {**CLUSTER, "properties": {**CLUSTER["properties"]}}
-_OUTER["properties"]["login"] = {key: one for key, one in CLUSTER["properties"]["login"].items() if key != "allOf"}
-
 _EMBEDDED_KNOWS = ("address", "ca_cert", "login")
-_EMBEDDED_STATE: dict[str, Json] = {"provider": "auto", "backend": {"pg": {}}}
-_OWN_STATE: dict[str, Json] = {"provider": "official", "backend": {}}
 _SECRET_NAMES = {
     "access_key",
     "access_token",
@@ -110,6 +102,19 @@ _SECRET_NAMES = {
 }
 _PASSWORD_INSIDE = re.compile(r"://[^/@\s:]*:[^/@\s]+@|pass(word)?\s*=", re.IGNORECASE)
 _ITS_VARIABLE = {"pg": "PG_CONN_STR"}
+
+
+def named(root: Path, name: str, environ: Mapping[str, str] | None) -> Cluster:
+    """The cluster of that name, or ConfigInvalid with every mistake of its file."""
+    file = f"{FOLDER}/{name}.yaml"
+    if name not in names(root):
+        raise StrongroomError(f"there is no {file}; {meant(name, names(root))}")
+    problems: list[Problem] = []
+    said = source.read(root / file, file, problems)
+    found = _cluster(name, said, environ, problems) if said else None
+    if found is None:
+        raise ConfigInvalid(problems)
+    return found
 
 
 def names(root: Path) -> tuple[str, ...]:
@@ -134,38 +139,9 @@ def load(root: Path, named: Node, environ: Mapping[str, str] | None, problems: l
 
 def _cluster(name: str, said: Node, environ: Mapping[str, str] | None, problems: list[Problem]) -> Cluster | None:
     node = placeholders.fill(said, environ, problems)
-    validate(_OUTER, node, (), problems, filled=environ is not None)
-    method = node.at(["login", "method"])
-    if method and isinstance(method.value, str) and method.value in _LOGINS:
-        validate(_LOGIN_SCHEMAS[method.value], node, ("login",), problems, filled=environ is not None)
+    validate(CLUSTER, node, (), problems, filled=environ is not None)
     problems.extend(_problems(name, said))
-    return None if problems else _built(node.plain())
-
-
-def _built(plain: dict[str, Json]) -> Cluster:
-    embedded = plain.get("embedded", False)
-    default = _EMBEDDED_STATE if embedded else _OWN_STATE
-    terraform = {**default, **plain.get("terraform", {})}
-    return Cluster(
-        name=plain["cluster"],
-        server=plain["server"],
-        version=plain["version"],
-        edition=plain.get("edition", "community"),
-        embedded=embedded,
-        address=plain.get("address", "").rstrip("/"),
-        ca_cert=plain.get("ca_cert", ""),
-        login=_login(plain["login"]) if "login" in plain else None,
-        terraform=TerraformSettings(
-            terraform["provider"],
-            {kind: settings or {} for kind, settings in terraform["backend"].items()},
-        ),
-    )
-
-
-def _login(plain: dict[str, str]) -> Login:
-    method = plain["method"]
-    given = {key: value for key, value in plain.items() if key not in {"method", "mount"}}
-    return Login(method, plain.get("mount", method), {**_DEFAULTS.get(method, {}), **given})
+    return None if problems else built(node.plain())
 
 
 def _problems(name: str, said: Node) -> Iterator[Problem]:
@@ -173,8 +149,10 @@ def _problems(name: str, said: Node) -> Iterator[Problem]:
     given = dict(said.items())
     if "cluster" in given and given["cluster"].value != name:
         yield source.problem(given["cluster"].where, f"cluster: must be the file's name; write {name}")
-    if "edition" in given and "server" in given and given["server"].value == "openbao":
-        yield source.problem(said.keys["edition"], "edition: OpenBao has no editions; leave it out")
+    server = given.get("server")
+    product, edition = (server.at([word]) if server else None for word in ("product", "edition"))
+    if server and edition and product and product.value == "openbao":
+        yield source.problem(server.keys["edition"], "server/edition: OpenBao has no editions; leave it out")
     if "embedded" in given and given["embedded"].value is True:
         for key in _EMBEDDED_KNOWS:
             if key in given:
@@ -188,11 +166,11 @@ def _problems(name: str, said: Node) -> Iterator[Problem]:
 
 
 def _literals(login: Node) -> Iterator[Problem]:
-    method = login.at(["method"])
-    for key, one in login.items():
-        secret = _LOGINS.get(str(method.value) if method else "", {}).get(key, {}).get("writeOnly")
-        if secret and one.value is not None and not is_reference(one.value):
-            yield source.problem(one.where, f"login/{key}: {A_LITERAL}")
+    for method, settings in login.items():
+        for key, one in settings.items():
+            secret = _LOGINS.get(method, {}).get(key, {}).get("writeOnly")
+            if secret and one.value is not None and not is_reference(one.value):
+                yield source.problem(one.where, f"login/{method}/{key}: {A_LITERAL}")
 
 
 def _backend(node: Node, path: str, variable: str) -> Iterator[Problem]:

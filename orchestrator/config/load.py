@@ -59,7 +59,7 @@ def load(root: Path, environment: str, environ: Mapping[str, str] | None) -> Env
     Placeholders are filled in from `environ`; where that is None they stay, so that any machine can validate.
     """
     problems: list[Problem] = []
-    declared = policies.read(root, problems)
+    declared = policies.read(root, environment, problems)
     said = tree.whole(root, environment, problems)
     found = _environment(root, environment, said, environ, declared, problems) if said else None
     if problems or found is None:

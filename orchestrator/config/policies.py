@@ -20,13 +20,16 @@ FOLDER = "policies"
 _FILE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?\.hcl")
 
 
-def read(root: Path, problems: list[Problem]) -> list[Declaration]:
-    found = [_policy(path, problems) for path in sorted((root / FOLDER).glob("*.[hH][cC][lL]"))]
+def read(root: Path, environment: str, problems: list[Problem]) -> list[Declaration]:
+    """Those of every environment, and those in the folder that is named as this one."""
+    folders = (root / FOLDER, root / FOLDER / environment)
+    paths = {path.name: path for folder in folders for path in sorted(folder.glob("*.[hH][cC][lL]"))}
+    found = [_policy(root, path, problems) for path in paths.values()]
     return [one for one in found if one]
 
 
-def _policy(path: Path, problems: list[Problem]) -> Declaration | None:
-    file = f"{FOLDER}/{path.name}"
+def _policy(root: Path, path: Path, problems: list[Problem]) -> Declaration | None:
+    file = str(path.relative_to(root))
     where = Where(file, 1, 1)
     if not _FILE.fullmatch(path.name) or path.stem == "root":
         wanted = "lower-case letters, digits and - before .hcl (and not root)"

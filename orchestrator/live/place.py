@@ -44,6 +44,8 @@ def find(cluster: Cluster, environ: Mapping[str, str], root: Path) -> Place:
         if running is None:
             raise Unreachable("the embedded stack is not running; start it: invoke up")
         address, token = running.address, token or running.token
+    if not address and cluster.run:
+        return _of_nodes(cluster, environ, root, token)
     return Place(
         address=_checked(address or cluster.address, cluster),
         token=token,
@@ -51,6 +53,17 @@ def find(cluster: Cluster, environ: Mapping[str, str], root: Path) -> Place:
         ca_cert=_ca_cert(variable(environ, "CACERT"), cluster, root),
         skip_verify=_flag(variable(environ, "SKIP_VERIFY")),
     )
+
+
+def _of_nodes(declared: Cluster, environ: Mapping[str, str], root: Path, token: str) -> Place:
+    """The node that leads a cluster that we run ourselves."""
+    from orchestrator.cluster import nodes  # noqa: PLC0415 - few clusters are ours
+    from orchestrator.cluster.machines import choose  # noqa: PLC0415
+
+    cluster = choose.placed(root, declared)
+    leader = nodes.wait_for_leader(cluster)
+    namespace = variable(environ, "NAMESPACE").strip("/")
+    return Place(leader.url, token, namespace, cluster.ca_cert, skip_verify=False)
 
 
 def variable(environ: Mapping[str, str], name: str) -> str:

@@ -19,7 +19,7 @@ from orchestrator.errors import StrongroomError
 from orchestrator.local import detach, files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 ISOLATED = (sys.executable, "-I", "-S")
@@ -37,12 +37,13 @@ def alive(folder: Path) -> int | None:
     return int(pid) if pid.isdigit() and born and detach.born(int(pid)) == born else None
 
 
-def start(folder: Path, command: Sequence[str], lock: int) -> None:
+def start(folder: Path, command: Sequence[str], lock: int, more: Mapping[str, str] | None = None) -> None:
+    """Start the folder's server in it; `more` are variables of its environment."""
     launcher = [*ISOLATED, detach.__file__, str(lock), str(folder / "pid"), str(folder / "log"), *command]
     done = subprocess.run(
         launcher,
         cwd=folder,
-        env=environment(),
+        env={**environment(), **(more or {})},
         pass_fds=[lock],
         stdin=subprocess.DEVNULL,
         capture_output=True,

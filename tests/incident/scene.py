@@ -42,7 +42,10 @@ class Scene:
         top = open_server(running.address, "", running.token, verify=True)
         namespace = f"scene-{secrets.token_hex(4)}"
         top.write(f"sys/namespaces/{namespace}", {})
-        cluster = {"server": running.server, "version": running.version, "terraform": {"provider": "offline"}}
+        cluster = {
+            "server": {"product": running.server, "version": running.version},
+            "terraform": {"provider": "offline"},
+        }
         declare(root, cluster, NAME, {"namespace": namespace, **(document or {})})
         return cls(root, running, namespace, top.in_namespace(namespace))
 

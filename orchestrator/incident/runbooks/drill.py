@@ -181,7 +181,11 @@ def _stage(root: Path, server: str | None) -> Iterator[Stage]:
 
 def _declared(folder: Path, running: local.Stack) -> None:
     config = folder / "vault-config"
-    cluster = {"cluster": NAME, "server": running.server, "version": running.version, "address": running.address}
+    cluster = {
+        "cluster": NAME,
+        "server": {"product": running.server, "version": running.version},
+        "address": running.address,
+    }
     environment = {"environment": NAME, "cluster": NAME, "owner": "drill", "secrets": DATABASE}
     for part, document in (("clusters", cluster), ("environments", environment)):
         files.private_folder(config / part)

@@ -1,0 +1,260 @@
+"""A new cluster: initialise, keep the shares, apply with the root token, prove the login, end the token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.cluster import keys, nodes
+from orchestrator.cluster.seals import SEALS
+from orchestrator.errors import Refused, StrongroomError
+from orchestrator.live import probe
+from orchestrator.live.session import connect
+from orchestrator.local import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from orchestrator.cluster.machines.control import Control
+    from orchestrator.cluster.nodes import Seen
+    from orchestrator.declared import Cluster, Login, Node
+    from orchestrator.documents import Json
+    from orchestrator.live.probe import Said
+
+PATIENCE = 60.0
+UNFINISHED = "unfinished"  # stands as long as the storage may be initialised without saved shares
+_NO_ENVIRONMENT = "VAULT_", "BAO_"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What came of it: where the shares are, what was applied, and that the root token is dead."""
+
+    cluster: str
+    shares: tuple[Path, ...]
+    environment: str
+    login: str
+    dead: str  # what the server says of the root token now
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the steps work on; `apply` applies an environment with the variables that it is given."""
+
+    root: Path
+    cluster: Cluster  # as it is placed
+    control: Control | None
+    environ: Mapping[str, str]
+    apply: Callable[[str, Mapping[str, str]], None]
+    tell: Callable[[str], None]
+
+    @property
+    def keys(self) -> Path:
+        return keys.folder(self.root, self.cluster)
+
+
+def begin(ground: Ground) -> Begun:
+    """Make an empty cluster one that serves; run again after it was killed, it goes on."""
+    check(ground.cluster)
+    if not keys.token(ground.keys):
+        _initialise(ground)
+    shares = tuple(sorted([*ground.keys.glob("*.key"), *ground.keys.glob("*.pgp")]))
+    token = keys.token(ground.keys)
+    _open(ground)
+    leader = nodes.wait_for_leader(ground.cluster, PATIENCE)
+    _audited(ground, leader, token)
+    environ = {**_without_session(ground.environ), **_session(ground.cluster, leader, token)}
+    ground.tell(f"applying {ground.cluster.init.environment} with the root token")
+    ground.apply(ground.cluster.init.environment, environ)
+    login = _usable_login(ground, leader, token)
+    dead = _end(leader, ground.cluster, token)
+    keys.forget_token(ground.keys)
+    return Begun(ground.cluster.name, shares, ground.cluster.init.environment, login, dead)
+
+
+def check(cluster: Cluster) -> None:
+    """Without a way in that outlives the root token, nobody could come in afterwards."""
+    wanted = [
+        (cluster.login is not None, 'login: {approle: {role_id: NAME, secret_id: "file:PATH"}}'),
+        (bool(cluster.init.environment), "init: {apply: ENVIRONMENT}, the environment that makes that login"),
+    ]
+    if missing := [words for there, words in wanted if not there]:
+        raise Refused(
+            f"cluster {cluster.name}: the root token is revoked once it has made another way in; "
+            f"declare {' and '.join(missing)}"
+        )
+
+
+def _initialise(ground: Ground) -> None:
+    place = ground.keys
+    if (place / UNFINISHED).exists():
+        _start_over(ground)
+    keys.refuse_overwriting(place)
+    seen = nodes.look(ground.cluster)
+    _refuse_initialised(seen)
+    first = seen[0]
+    body = _asked(ground)
+    files.private_folder(place)
+    files.write(place / UNFINISHED, "initialised without saved shares: what is stored holds nothing\n")
+    ground.tell(f"initialising {ground.cluster.name} at {first.node.name}")
+    ca = nodes.trusted(ground.cluster)
+    said = probe.ask(first.url, "sys/init", ca=ca, method="PUT", body=body, seconds=PATIENCE)
+    if not said.ok:
+        (place / UNFINISHED).unlink()
+        raise StrongroomError(f"{first.node.name}: sys/init is refused: {said.words}")
+    keys.save_token(place, str(said.document["root_token"]))
+    keys.save(place, ground.cluster, _shares(ground.cluster, said))
+    (place / UNFINISHED).unlink()
+
+
+def _start_over(ground: Ground) -> None:
+    """An earlier init was killed before the shares were on disk: nobody can open that storage, and nothing is in it."""
+    if ground.control is None:
+        raise StrongroomError(
+            f"an earlier init of {ground.cluster.name} ended before it saved the keys, so its storage holds nothing "
+            f"and cannot be opened: stop the nodes, delete {ground.cluster.raft.path} on each, start them, delete "
+            f"{ground.keys}, and run this again"
+        )
+    ground.tell("an earlier init ended before it saved the keys; the storage held nothing and is made anew")
+    for node in ground.cluster.nodes:
+        ground.control.stop(node)
+        ground.control.wipe(node)
+        ground.control.start(node)
+    nodes.wait(ground.cluster, "every node answers", lambda seen: all(one.answers for one in seen), PATIENCE)
+    files.remove(ground.keys)
+
+
+def _refuse_initialised(seen: Sequence[Seen]) -> None:
+    """A node that cannot be asked may hold data: it counts as one that does."""
+    if silent := [one for one in seen if not one.answers]:
+        raise Refused(f"nothing is initialised while a node does not answer, as it may hold data: {nodes.told(silent)}")
+    if there := [one.node.name for one in seen if one.initialised]:
+        raise Refused(
+            f"{', '.join(there)} is initialised already; nothing is done. "
+            "Look at it with `invoke cluster.status`, or name other nodes"
+        )
+
+
+def _asked(ground: Ground) -> dict[str, Json]:
+    init = ground.cluster.init
+    what = "recovery" if SEALS[ground.cluster.seal.kind].auto else "secret"
+    holders = list(keys.holders(ground.root, ground.cluster).values())
+    pgp = {"recovery_pgp_keys" if what == "recovery" else "pgp_keys": holders} if holders else {}
+    return {f"{what}_shares": init.shares, f"{what}_threshold": init.threshold, **pgp}
+
+
+def _shares(cluster: Cluster, said: Said) -> keys.Shares:
+    auto = SEALS[cluster.seal.kind].auto
+    found = said.document["recovery_keys_base64" if auto else "keys_base64"]
+    return keys.Shares("recovery" if auto else "unseal", tuple(map(str, found)), bool(cluster.init.holders))
+
+
+def _open(ground: Ground) -> None:
+    """Have every node unsealed, by itself or with the shares that lie here."""
+    auto, name = SEALS[ground.cluster.seal.kind].auto, ground.cluster.name
+    if auto:
+        nodes.wait(ground.cluster, "every node unseals itself", _all_open, PATIENCE)
+        return
+    shares = keys.bare(ground.keys, "unseal")
+    if not shares:
+        sealed = [one.node.name for one in nodes.look(ground.cluster) if one.sealed]
+        if sealed:
+            raise Refused(
+                f"{', '.join(sealed)} is sealed, and only the holders have the keys: unseal with "
+                f"`invoke cluster.unseal -c {name}` and run `invoke cluster.init -c {name}` again, which goes on"
+            )
+    for node in ground.cluster.nodes:
+        unseal(ground.cluster, node, shares)
+    nodes.wait(ground.cluster, "every node is unsealed", _all_open, PATIENCE)
+
+
+def unseal(cluster: Cluster, node: Node, shares: Sequence[str]) -> None:
+    """Hand shares to one node until it is open; a follower takes them only once it has joined."""
+    nodes.wait(cluster, f"{node.name} has joined", lambda seen: _of(seen, node).initialised, PATIENCE)
+    for share in shares:
+        if not _of(nodes.look(cluster), node).sealed:
+            return
+        url, ca = cluster.url(node), nodes.trusted(cluster)
+        said = probe.ask(url, "sys/unseal", ca=ca, method="PUT", body={"key": share}, seconds=PATIENCE)
+        if not said.ok:
+            raise StrongroomError(f"{node.name}: a share is refused: {said.words}")
+
+
+def _of(seen: Sequence[Seen], node: Node) -> Seen:
+    return next(one for one in seen if one.node.name == node.name)
+
+
+def _all_open(seen: Sequence[Seen]) -> bool:
+    return all(one.answers and one.initialised and not one.sealed for one in seen)
+
+
+def _audited(ground: Ground, leader: Seen, token: str) -> None:
+    """HashiCorp Vault takes its audit devices by the API: before anything else is written."""
+    if ground.cluster.server != "vault":
+        return
+    ca = nodes.trusted(ground.cluster)
+    there = probe.ask(leader.url, "sys/audit", ca=ca, token=token)
+    for device in ground.cluster.audit:
+        if f"{device.name}/" in there.data:
+            continue
+        body = {"type": device.type, "options": dict(device.options)}
+        said = probe.ask(leader.url, f"sys/audit/{device.name}", ca=ca, token=token, method="PUT", body=body)
+        if not said.ok:
+            raise StrongroomError(f"audit device {device.name} is refused: {said.words}")
+
+
+def _without_session(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if not name.startswith(_NO_ENVIRONMENT)}
+
+
+def _session(cluster: Cluster, leader: Seen, token: str) -> dict[str, str]:
+    found = {"VAULT_ADDR": leader.url, "VAULT_TOKEN": token, "VAULT_CACERT": cluster.ca_cert}
+    return {name: value for name, value in found.items() if value}
+
+
+def _usable_login(ground: Ground, leader: Seen, token: str) -> str:
+    """Give the declared login the secret that its file waits for, and log in with it."""
+    login = ground.cluster.login
+    if login is None:
+        raise AssertionError(ground.cluster.name)
+    if login.method == "approle":
+        _hand_out(ground, leader, token, login)
+    there = replace(ground.cluster, address=leader.url, run="")
+    for _ in range(2):  # a SecretID that may be used once would lock everybody out
+        session = connect(there, "", _without_session(ground.environ), ground.root)
+        session.close()
+    return session.who
+
+
+def _hand_out(ground: Ground, leader: Seen, token: str, login: Login) -> None:
+    """Write what the login's `file:` references wait for: the role's id, and a SecretID of its own."""
+    role = f"auth/{login.mount}/role/{ground.cluster.init.role}"
+    ca = nodes.trusted(ground.cluster)
+    for name, method in (("role_id", "GET"), ("secret_id", "POST")):
+        scheme, _, file = login.settings[name].partition(":")
+        path = ground.root / file
+        if scheme != "file" or path.exists():
+            continue
+        body: dict[str, Json] | None = {} if method == "POST" else None
+        said = probe.ask(leader.url, f"{role}/{name.replace('_', '-')}", ca=ca, token=token, method=method, body=body)
+        if not said.ok:
+            raise StrongroomError(
+                f"{role}: {said.words}; declare that role in environment {ground.cluster.init.environment}, "
+                "and name it in `init: {role: ...}`"
+            )
+        files.private_folder(path.parent)
+        files.write(path, str(said.data[name]))
+
+
+def _end(leader: Seen, cluster: Cluster, token: str) -> str:
+    """Revoke the root token and see that it is dead."""
+    ca = nodes.trusted(cluster)
+    said = probe.ask(leader.url, "auth/token/revoke-self", ca=ca, token=token, method="POST", body={})
+    after = probe.ask(leader.url, "auth/token/lookup-self", ca=ca, token=token)
+    if after.status != probe.FORBIDDEN:
+        raise StrongroomError(
+            f"the root token lives on: revoking it answers {said.words}, looking it up {after.words}; "
+            f"revoke it by hand, it lies in {keys.ROOT_TOKEN} beside the shares"
+        )
+    return f"{after.status} {after.words}"

@@ -1,0 +1,1 @@
+"""Who starts and stops nodes: processes of this machine, containers, or commands that the cluster's file names."""

@@ -1,0 +1,45 @@
+"""Which control a cluster has, and the cluster as it really stands."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.cluster.machines import local
+from orchestrator.errors import Refused, Unreachable
+from orchestrator.local import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from orchestrator.declared import Cluster
+
+PATIENCE = 10.0
+
+
+@contextmanager
+def opened_local(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Iterator[local.Local]:
+    """The processes of a local cluster, for one command at a time."""
+    if declared.run != "local":
+        raise Refused(
+            f"cluster {declared.name} is not of this machine; write `run: local` in its file, or start it there"
+        )
+    home = files.private_folder(local.folder(root, declared.name))
+    who = f"another command has held cluster {declared.name}"
+    with files.locked(home / "lock", PATIENCE, who) as lock:
+        yield local.Local(root.absolute(), declared, lock, environ)
+
+
+def placed(root: Path, declared: Cluster) -> Cluster:
+    """The cluster with the addresses and the CA by which we find its nodes."""
+    if not declared.nodes:
+        raise Refused(f"cluster {declared.name} declares no `nodes:`; there is nothing that this command could work on")
+    if declared.run == "local":
+        found = local.placed(root, declared)
+        if found is None:
+            raise Unreachable(f"cluster {declared.name} does not run; start it: invoke cluster.up -c {declared.name}")
+        return found
+    ca = declared.ca_cert or (declared.listener.tls.ca if declared.listener.tls else "")
+    return replace(declared, ca_cert=str(root / ca) if ca else "")

@@ -1,0 +1,31 @@
+"""What can be done to a node from outside its API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from orchestrator.declared import Cluster, Node
+
+
+class Control(Protocol):
+    """Whoever starts and stops the nodes of one cluster. Each of it may be repeated."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster with every address and path as it really is."""
+
+    def install(self, node: Node) -> None:
+        """Have it start next time with the program and the configuration that are declared now."""
+
+    def start(self, node: Node) -> None:
+        """Start it unless it runs; it takes connections soon after, or `why` says why not."""
+
+    def stop(self, node: Node) -> None:
+        """Stop it, so that nothing of it runs any more."""
+
+    def wipe(self, node: Node) -> None:
+        """Delete what it stored; only while it is stopped."""
+
+    def why(self, node: Node) -> str:
+        """The end of its log, for a message; empty where that cannot be read."""

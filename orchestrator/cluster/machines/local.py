@@ -1,0 +1,201 @@
+"""Nodes that are processes of this machine; everything they have is in `.strongroom/clusters/<name>`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.cluster.machines import authority
+from orchestrator.cluster.machines.helpers import HELPERS
+from orchestrator.cluster.render.server import server_hcl
+from orchestrator.declared import Raft, Tls
+from orchestrator.errors import StrongroomError
+from orchestrator.local import files, process, servers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from orchestrator.cluster.machines.helpers import Helper
+    from orchestrator.declared import AuditDevice, Cluster, Node, Seal
+
+HOST = "127.0.0.1"
+_TLS = Tls("tls/node.crt", "tls/node.key", "tls/ca.crt")
+_LOG_LINES = 12
+
+
+def folder(root: Path, cluster: str) -> Path:
+    return root.absolute() / ".strongroom" / "clusters" / cluster
+
+
+def placed(root: Path, declared: Cluster) -> Cluster | None:
+    """The cluster with the ports and paths that it got; None before its first `up`."""
+    home = folder(root, declared.name)
+    saved = files.read(home / "state.json")
+    if saved is None:
+        return None
+    ports = json.loads(saved)["ports"]
+    if missing := [one.name for one in declared.nodes if one.name not in ports]:
+        raise StrongroomError(
+            f"cluster {declared.name}: {', '.join(missing)} has no place on this machine yet; "
+            f"run invoke cluster.up -c {declared.name}"
+        )
+    nodes = tuple(
+        replace(one, host=HOST, port=ports[one.name][0], cluster_port=ports[one.name][1]) for one in declared.nodes
+    )
+    tls = replace(_TLS, min_version=declared.listener.tls.min_version) if declared.listener.tls else _TLS
+    return replace(
+        declared,
+        nodes=nodes,
+        ca_cert=str(home / "ca" / "ca.crt"),
+        raft=Raft("data", declared.raft.performance_multiplier),
+        listener=replace(declared.listener, tls=tls, bind=""),
+        audit=tuple(map(_audit, declared.audit)),
+        seal=_seal(home, declared.seal),
+        migrate_from=_seal(home, declared.migrate_from) if declared.migrate_from else None,
+        settings={"plugin_directory": "plugins", **declared.settings},
+    )
+
+
+def _audit(device: AuditDevice) -> AuditDevice:
+    """A file of a local node lies in its folder: OpenBao knows a device by the path that it was made with."""
+    if device.type != "file":
+        return device
+    return replace(device, options={"mode": "0600", **device.options, "file_path": f"{device.name}.log"})
+
+
+def _seal(home: Path, seal: Seal) -> Seal:
+    helper = HELPERS.get(seal.kind)
+    return replace(seal, settings=helper.settings(home, seal)) if helper else seal
+
+
+@dataclass(frozen=True)
+class Local:
+    """`Control` over processes; whoever has it holds the cluster's lock."""
+
+    root: Path
+    declared: Cluster
+    lock: int
+    environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def home(self) -> Path:
+        return folder(self.root, self.declared.name)
+
+    @property
+    def cluster(self) -> Cluster:
+        found = placed(self.root, self.declared)
+        if found is None:
+            raise StrongroomError(
+                f"cluster {self.declared.name} was never started here; run invoke cluster.up -c {self.declared.name}"
+            )
+        return found
+
+    def place(self) -> None:
+        """Give each node its ports and its certificate, and start what its seal needs beside it."""
+        files.private_folder(self.home)
+        for seal in self._seals():
+            if helper := HELPERS.get(seal.kind):
+                helper.start(self, seal)
+            elif seal.settings:
+                raise StrongroomError(
+                    f"cluster {self.declared.name}: a seal {seal.kind} cannot be brought on this machine; "
+                    f"write one of {', '.join(sorted(HELPERS))} or shamir, or leave `run: local` out"
+                )
+        self._save_ports()
+        authority.ensure(files.private_folder(self.home / "ca"), self.declared.name)
+        for node in self.cluster.nodes:
+            hosts = [HOST, "localhost", node.name, self.declared.name]
+            authority.issue(self.home / "ca", self.at(node) / "tls", node.name, hosts)
+
+    def _seals(self) -> list[Seal]:
+        return [one for one in (self.declared.seal, self.declared.migrate_from) if one]
+
+    def _save_ports(self) -> None:
+        """Ports of last time, but anew from the kernel for a node that does not run and whose port is taken."""
+        saved = json.loads(files.read(self.home / "state.json") or '{"ports": {}}')
+        for node in self.declared.nodes:
+            known = saved["ports"].get(node.name)
+            stopped = process.alive(self.at(node)) is None
+            if known is None or (stopped and not all(map(process.is_free, known))):
+                saved["ports"][node.name] = process.free_ports(2)
+        files.write(self.home / "state.json", json.dumps(saved, indent=2))
+
+    def at(self, node: Node) -> Path:
+        """The folder in which a node runs."""
+        return files.private_folder(files.private_folder(self.home / "nodes") / node.name)
+
+    def install(self, node: Node) -> None:
+        program = servers.find(self.root.absolute() / ".strongroom", self._choice())
+        servers.fetch(program, self.lock)
+        here = self.at(node)
+        files.private_folder(here / "plugins")
+        files.write(here / "server.hcl", server_hcl(self.cluster, node))
+        link = here / ".bao"
+        link.unlink(missing_ok=True)
+        link.symlink_to(program.program)
+        link.replace(here / "bao")
+
+    def _choice(self) -> str:
+        chosen = self.environ.get("STRONGROOM_SERVER", "")
+        return chosen if os.sep in chosen else f"{self.declared.server}-{self.declared.version}"
+
+    def start(self, node: Node) -> None:
+        here = self.at(node)
+        if process.alive(here) is not None:
+            return
+        if not (here / "bao").exists():
+            self.install(node)
+        files.private_folder(here / "data")
+        program = str((here / "bao").resolve())
+        process.start(here, [program, "server", "-config=server.hcl"], self.lock, self._secrets())
+
+    def _secrets(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for seal in self._seals():
+            if helper := HELPERS.get(seal.kind):
+                found |= helper.environ(self.home, seal)
+        return found
+
+    def stop(self, node: Node) -> None:
+        here = self.at(node)
+        process.stop(here, signal.SIGTERM)
+        reap(here)
+
+    def wipe(self, node: Node) -> None:
+        if process.alive(self.at(node)) is not None:
+            raise StrongroomError(f"{node.name} still runs; nothing is wiped")
+        files.remove(self.at(node) / "data")
+
+    def why(self, node: Node) -> str:
+        log = files.read(self.at(node) / "log") or ""
+        return "\n".join(log.splitlines()[-_LOG_LINES:])
+
+    def helpers(self) -> list[Helper]:
+        return list(HELPERS.values())
+
+    def down(self) -> tuple[str, ...]:
+        """Stop every node and then what stood beside them; the names of what ran."""
+        stopped = []
+        for here in sorted((self.home / "nodes").glob("*")):
+            if process.stop(here, signal.SIGTERM):
+                stopped.append(here.name)
+            reap(here)
+        stopped += [name for name in sorted({helper.folder for helper in self.helpers()}) if self._stop_helper(name)]
+        return tuple(stopped)
+
+    def _stop_helper(self, name: str) -> bool:
+        here = self.home / name
+        ran = process.stop(here, signal.SIGTERM)
+        reap(here)
+        return ran
+
+
+def reap(here: Path) -> None:
+    """End what a killed server leaves: its plugins go on without it."""
+    for pid in process.inhabitants(here):
+        if pid != os.getpid():
+            os.kill(pid, signal.SIGKILL)

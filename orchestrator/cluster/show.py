@@ -1,0 +1,66 @@
+"""What the commands of a cluster print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from orchestrator.report import out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.cluster.nodes import Seen
+    from orchestrator.commands.cluster import Raised
+    from orchestrator.declared import Cluster
+    from orchestrator.documents import Json
+
+_COLOURS = {"leader": "green", "standby": "green", "sealed": "red", "empty": "yellow", "silent": "red"}
+
+
+def show_status(seen: Sequence[Seen]) -> None:
+    table = Table("node", "state", "address", "version", "seal", box=None, pad_edge=False, header_style="dim")
+    for one in seen:
+        table.add_row(one.node.name, one.word, one.url, one.version, one.seal_type, style=_COLOURS[one.word])
+    out().print(table)
+
+
+def status_document(cluster: Cluster, seen: Sequence[Seen]) -> dict[str, Json]:
+    return {"cluster": cluster.name, "nodes": [_node(one) for one in seen]}
+
+
+def _node(one: Seen) -> dict[str, Json]:
+    return {
+        "name": one.node.name,
+        "address": one.url,
+        "state": one.word,
+        "version": one.version,
+        "seal": one.seal_type,
+        "why": one.why,
+    }
+
+
+def show_raised(raised: Raised) -> None:
+    show_status(raised.seen)
+    if raised.begun is None:
+        return
+    print_ = out().print
+    print_(f"applied {raised.begun.environment} with the root token, which is dead now: {raised.begun.dead}")
+    print_(f"the login of the cluster works: {raised.begun.login}")
+    print_(f"keys, for you to put where they are safe: {', '.join(map(str, raised.begun.shares))}", soft_wrap=True)
+
+
+def raised_document(raised: Raised) -> dict[str, Json]:
+    begun = raised.begun
+    more = (
+        {
+            "environment": begun.environment,
+            "login": begun.login,
+            "root_token": begun.dead,
+            "keys": [str(path) for path in begun.shares],
+        }
+        if begun
+        else None
+    )
+    return {**status_document(raised.cluster, raised.seen), "begun": more}
