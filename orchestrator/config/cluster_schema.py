@@ -148,7 +148,7 @@ NODES: Schema = {
         },
         MAP_OF_SETTINGS,
     ),
-    "control": closed(dict.fromkeys(("start", "stop", "install", "wipe"), _COMMAND), MAP_OF_SETTINGS),
+    "control": closed(dict.fromkeys(("start", "stop", "install", "wipe", "log"), _COMMAND), MAP_OF_SETTINGS),
     "settings": closed(
         {
             "ui": _FLAG,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.machines import local
+from orchestrator.cluster.machines.commands import Commands
 from orchestrator.errors import Refused, Unreachable
 from orchestrator.local import files
 
@@ -14,9 +15,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from orchestrator.cluster.machines.control import Control
     from orchestrator.declared import Cluster
 
 PATIENCE = 10.0
+
+
+@contextmanager
+def opened(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Iterator[Control]:
+    """Whoever starts and stops the nodes of this cluster, for one command at a time."""
+    if not declared.nodes:
+        raise Refused(f"cluster {declared.name} declares no `nodes:`; there is nothing that this command could work on")
+    if declared.run == "local":
+        with opened_local(root, declared, environ) as control:
+            yield control
+        return
+    with _locked(root, declared):
+        yield Commands(root.absolute(), placed(root, declared), environ)
+
+
+@contextmanager
+def _locked(root: Path, declared: Cluster) -> Iterator[int]:
+    home = files.private_folder(local.folder(root, declared.name))
+    who = f"another command has held cluster {declared.name}"
+    with files.locked(home / "lock", PATIENCE, who) as lock:
+        yield lock
 
 
 @contextmanager
@@ -26,9 +49,7 @@ def opened_local(root: Path, declared: Cluster, environ: Mapping[str, str]) -> I
         raise Refused(
             f"cluster {declared.name} is not of this machine; write `run: local` in its file, or start it there"
         )
-    home = files.private_folder(local.folder(root, declared.name))
-    who = f"another command has held cluster {declared.name}"
-    with files.locked(home / "lock", PATIENCE, who) as lock:
+    with _locked(root, declared) as lock:
         yield local.Local(root.absolute(), declared, lock, environ)
 
 

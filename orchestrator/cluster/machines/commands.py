@@ -1,0 +1,88 @@
+"""Nodes elsewhere, which commands of the cluster's file start and stop: `ssh`, a cloud's own tool, a script."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.cluster.render.server import server_hcl
+from orchestrator.errors import Refused, StrongroomError
+from orchestrator.local import files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from orchestrator.declared import Cluster, Node
+
+PATIENCE = 600.0
+_SAID = 12
+
+
+@dataclass(frozen=True)
+class Commands:
+    """`Control` by the commands under `control:`, each with {node}, {host}, {config} and {version} filled in."""
+
+    root: Path
+    cluster: Cluster
+    environ: Mapping[str, str] = field(repr=False)
+
+    def install(self, node: Node) -> None:
+        self._run("install", node)
+
+    def start(self, node: Node) -> None:
+        self._run("start", node)
+
+    def stop(self, node: Node) -> None:
+        self._run("stop", node)
+
+    def wipe(self, node: Node) -> None:
+        self._run("wipe", node)
+
+    def why(self, node: Node) -> str:
+        return self._run("log", node) if "log" in self.cluster.control else ""
+
+    def _run(self, verb: str, node: Node) -> str:
+        command = [self._filled(word, node) for word in self._command(verb)]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.root,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PATIENCE,
+                check=False,
+            )
+        except OSError as error:
+            raise StrongroomError(f"control/{verb}: {command[0]} cannot be run: {error.strerror}") from error
+        except subprocess.TimeoutExpired as error:
+            raise StrongroomError(f"control/{verb} of {node.name} did not end within {PATIENCE:.0f} s") from error
+        said = "\n".join([*done.stdout.splitlines(), *done.stderr.splitlines()][-_SAID:])
+        if done.returncode:
+            raise StrongroomError(f"control/{verb} of {node.name} fails with status {done.returncode}: {said}")
+        return said
+
+    def _command(self, verb: str) -> tuple[str, ...]:
+        if verb not in self.cluster.control:
+            raise Refused(
+                f"cluster {self.cluster.name}: nobody here can {verb} a node; declare how, such as "
+                f'`control: {{{verb}: [ssh, "{{host}}", ...]}}`'
+            )
+        return self.cluster.control[verb]
+
+    def _filled(self, word: str, node: Node) -> str:
+        """A word of a command; {config} is the path of what the node shall start with, written when it is asked for."""
+        known = {"{node}": node.name, "{host}": node.host, "{version}": self.cluster.version}
+        for name, value in known.items():
+            word = word.replace(name, value)
+        return word.replace("{config}", self._config(node)) if "{config}" in word else word
+
+    def _config(self, node: Node) -> str:
+        here = self.root / ".strongroom" / "clusters" / self.cluster.name / "rendered" / node.name
+        here.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.write(here / "server.hcl", server_hcl(self.cluster, node))
+        return str(here / "server.hcl")
