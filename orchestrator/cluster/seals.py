@@ -33,6 +33,8 @@ class SealKind:
     absent: Mapping[str, str] = field(default_factory=dict)  # by condition: why the server lacks it
     plugin: Mapping[str, str] = field(default_factory=dict)  # by condition: the server has it only as a program
     patterns: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()  # the settings that are paths of files
+    cloud: bool = False  # may take its credentials from the machine that it runs on
     auto: bool = True  # unseals by itself: its keys are recovery keys
 
 
@@ -47,6 +49,7 @@ SEALS: Mapping[str, SealKind] = {
             ("region", "kms_key_id"),
             {"access_key": Secret("AWS_ACCESS_KEY_ID"), "secret_key": Secret("AWS_SECRET_ACCESS_KEY"), **_AWS},
             plugin=_PLUGIN,
+            cloud=True,
         ),
         SealKind(
             "azurekeyvault",
@@ -54,18 +57,22 @@ SEALS: Mapping[str, SealKind] = {
             ("vault_name", "key_name"),
             {"client_secret": Secret("AZURE_CLIENT_SECRET")},
             plugin=_PLUGIN,
+            cloud=True,
         ),
         SealKind(
             "gcpckms",
             ("credentials", "project", "region", "key_ring", "crypto_key"),
             ("project", "region", "key_ring", "crypto_key"),
             plugin=_PLUGIN,
+            files=("credentials",),
+            cloud=True,
         ),
         SealKind(
             "ocikms",
             ("key_id", "crypto_endpoint", "management_endpoint", "auth_type_api_key"),
             ("key_id", "crypto_endpoint", "management_endpoint"),
             plugin=_PLUGIN,
+            cloud=True,
         ),
         SealKind(
             "transit",
@@ -84,6 +91,7 @@ SEALS: Mapping[str, SealKind] = {
             ),
             ("address", "key_name", "mount_path"),
             {"token": Secret("VAULT_TOKEN")},
+            files=("tls_ca_cert", "tls_client_cert", "tls_client_key"),
         ),
         SealKind(
             "static",
@@ -91,6 +99,7 @@ SEALS: Mapping[str, SealKind] = {
             ("current_key_id", "current_key"),
             absent={"vault>=0": "HashiCorp Vault has no static seal", "openbao<2.4": "OpenBao has it since 2.4"},
             patterns={"current_key": "^file://.+", "previous_key": "^file://.+"},
+            files=("current_key", "previous_key"),
         ),
         SealKind(
             "pkcs11",
@@ -105,6 +114,7 @@ SEALS: Mapping[str, SealKind] = {
             ("endpoint", "kms_key_id", "client_cert", "client_key", "ca_cert", "server_name", "timeout"),
             ("endpoint", "kms_key_id", "client_cert", "client_key"),
             absent={"vault>=0": "HashiCorp Vault has no kmip seal"},
+            files=("client_cert", "client_key", "ca_cert"),
         ),
     )
 }
