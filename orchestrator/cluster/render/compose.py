@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster.render.machine import SEAL_ENV, at, seal_variables, written_folders
+from orchestrator.cluster.render.machine import SEAL_ENV, at, read_paths, seal_variables, written_folders
 from orchestrator.cluster.render.product import image, product
 from orchestrator.config.source import written
 
@@ -15,10 +14,8 @@ if TYPE_CHECKING:
 
 
 def compose(cluster: Cluster, node: Node) -> str:
-    """The file; beside it lies `server.hcl`, and `tls/` and `seal.env` where they are needed."""
-    return written(
-        {"name": cluster.name, "services": {node.name: service(cluster, node)}, "volumes": _volumes(cluster)}
-    )
+    """The file; the machine is laid out as it is for systemd, and `server.hcl` lies beside this file."""
+    return written({"name": cluster.name, "services": {node.name: service(cluster, node)}})
 
 
 def service(cluster: Cluster, node: Node) -> dict[str, Json]:
@@ -57,23 +54,26 @@ def _env_file(cluster: Cluster) -> dict[str, Json]:
     variables = seal_variables(cluster)
     if not variables:
         return {}
-    return {"env_file": [{"path": SEAL_ENV, "required": any(variables.values())}]}
+    return {"env_file": [{"path": at(cluster, SEAL_ENV), "required": any(variables.values())}]}
 
 
 def _mounts(cluster: Cluster) -> list[Json]:
-    tls = cluster.listener.tls
-    given = [("./server.hcl", at(cluster, "server.hcl"))]
-    folders = (
-        {str(PurePosixPath(at(cluster, path)).parent) for path in (tls.certificate, tls.key, tls.ca)} if tls else ()
-    )
-    given += [("./tls", folder) for folder in sorted(folders)]
-    kept = zip(_volumes(cluster), written_folders(cluster), strict=True)
-    bound: list[Json] = [{"type": "bind", "source": source, "target": to, "read_only": True} for source, to in given]
-    return [*bound, *({"type": "volume", "source": source, "target": to} for source, to in kept)]
+    """The machine's folders by their own names; Docker must not make one that is missing, as root's."""
+    read = [("./server.hcl", at(cluster, "server.hcl")), *((one, one) for one in read_paths(cluster))]
+    return [
+        *(_bind(source, to, read_only=True) for source, to in read),
+        *(_bind(folder, folder, read_only=False) for folder in written_folders(cluster)),
+    ]
 
 
-def _volumes(cluster: Cluster) -> dict[str, Json]:
-    return {PurePosixPath(folder).as_posix().strip("/").replace("/", "-"): {} for folder in written_folders(cluster)}
+def _bind(source: str, to: str, *, read_only: bool) -> Json:
+    return {
+        "type": "bind",
+        "source": source,
+        "target": to,
+        "read_only": read_only,
+        "bind": {"create_host_path": False},
+    }
 
 
 def _healthcheck(cluster: Cluster, node: Node) -> dict[str, Json]:

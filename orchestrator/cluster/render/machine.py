@@ -47,6 +47,26 @@ def written_folders(cluster: Cluster) -> tuple[str, ...]:
     return tuple(sorted({at(cluster, cluster.raft.path), *audits}))
 
 
+def seal_files(cluster: Cluster) -> tuple[str, ...]:
+    """The files that the seals read."""
+    found = (
+        str(seal.settings[name]).removeprefix("file://")
+        for seal in seals(cluster)
+        for name in SEALS[seal.kind].files
+        if name in seal.settings
+    )
+    return tuple(sorted({at(cluster, path) for path in found}))
+
+
+def read_paths(cluster: Cluster) -> tuple[str, ...]:
+    """What the node reads beside its configuration: the folders of its certificate and key, the files of its seals."""
+    tls = cluster.listener.tls
+    files = (tls.certificate, tls.key, tls.ca) if tls else ()
+    folders = {str(PurePosixPath(at(cluster, path)).parent) for path in files if path}
+    plugins = cluster.settings.get("plugin_directory")
+    return tuple(sorted({*folders, *seal_files(cluster), *([at(cluster, str(plugins))] if plugins else [])}))
+
+
 def seal_env_example(cluster: Cluster) -> str:
     """The names to fill in, in a file for root alone: `systemd` reads it before it drops its rights."""
     place = at(cluster, SEAL_ENV)

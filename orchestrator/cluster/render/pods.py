@@ -7,9 +7,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.render.hcl import Block
-from orchestrator.cluster.render.machine import seals
+from orchestrator.cluster.render.machine import seal_files
 from orchestrator.cluster.render.product import product
-from orchestrator.cluster.seals import SEALS
 from orchestrator.declared import Listener, Node, Raft, Tls
 
 if TYPE_CHECKING:
@@ -57,17 +56,6 @@ def headless(cluster: Cluster) -> str:
 
 def labels(cluster: Cluster) -> dict[str, Json]:
     return {"app.kubernetes.io/name": cluster.server, "app.kubernetes.io/instance": cluster.name}
-
-
-def seal_files(cluster: Cluster) -> tuple[str, ...]:
-    """The files that the seals read, where the configuration says they are."""
-    found = {
-        str(seal.settings[name]).removeprefix("file://")
-        for seal in seals(cluster)
-        for name in SEALS[seal.kind].files
-        if name in seal.settings
-    }
-    return tuple(sorted(path for path in found if path.startswith("/")))
 
 
 def volumes(cluster: Cluster) -> list[Json]:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.cluster.render.machine import written_folders
-from orchestrator.cluster.render.prometheus import HEALTH_CODES, job
+from orchestrator.cluster.render.prometheus import job
 from orchestrator.config.source import written
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ def _health(cluster: Cluster) -> Iterator[Alert]:
     """By the nodes' own word, without a token: a sealed node has no metrics."""
     status = f'probe_http_status_code{{job="{job(cluster, "health")}"}}'
     look = f"Look at `invoke cluster.status -c {cluster.name}`"
-    known = "|".join(map(str, [_SILENT, *HEALTH_CODES]))
     leads = f"({status} == bool {_ACTIVE})"
     yield Alert(
         "ClusterNodeSilent",
@@ -79,7 +78,7 @@ def _health(cluster: Cluster) -> Iterator[Alert]:
     )
     yield Alert(
         "ClusterNodeFails",
-        " and ".join([status, *(f"{status} != {code}" for code in known.split("|"))]),
+        f'{status} > {_SILENT} and probe_success{{job="{job(cluster, "health")}"}} == 0',
         "5m",
         "warning",
         "{{ $labels.node }} answers {{ $value }} when asked for its health",
