@@ -117,19 +117,17 @@ def _initialise(ground: Ground) -> None:
 def _start_over(ground: Ground) -> None:
     """An earlier init was killed before the shares were on disk: nobody can open that storage, and nothing is in it."""
     seen = nodes.look(ground.cluster)
-    if silent := [one for one in seen if not one.answers]:
-        raise Refused(f"nothing is begun anew while a node does not answer: {nodes.told(silent)}")
-    if any(one.initialised for one in seen):
-        _empty(ground)
+    if not all(one.answers and not one.initialised for one in seen):
+        _empty(ground, nodes.told(seen))
     keys.forget(ground.keys)
 
 
-def _empty(ground: Ground) -> None:
+def _empty(ground: Ground, told: str) -> None:
     if ground.control is None:
         raise Refused(
             f"an earlier init of {ground.cluster.name} ended before it saved the keys, so its storage holds nothing "
-            f"and cannot be opened: stop the nodes, delete {ground.cluster.raft.path} on each, start them, and run "
-            "this again"
+            f"and cannot be opened ({told}): stop the nodes, delete {ground.cluster.raft.path} on each, start them, "
+            "and run this again"
         )
     ground.tell("an earlier init ended before it saved the keys; the storage held nothing and is made anew")
     for node in ground.cluster.nodes:
