@@ -23,6 +23,15 @@ class Secret:
 
 
 @dataclass(frozen=True)
+class Service:
+    """Whoever holds the key: how it is asked, a word of `health/key_service.py`; where, or which setting says where."""
+
+    asked: str
+    address: str = ""
+    setting: str = ""
+
+
+@dataclass(frozen=True)
 class SealKind:
     """A seal: its settings, which of them are needed, and where it exists."""
 
@@ -33,6 +42,7 @@ class SealKind:
     absent: Mapping[str, str] = field(default_factory=dict)  # by condition: why the server lacks it
     plugin: Mapping[str, str] = field(default_factory=dict)  # by condition: the server has it only as a program
     patterns: Mapping[str, str] = field(default_factory=dict)
+    service: Service | None = None  # nobody whom a program elsewhere could ask
     auto: bool = True  # unseals by itself: its keys are recovery keys
 
 
@@ -47,6 +57,7 @@ SEALS: Mapping[str, SealKind] = {
             ("region", "kms_key_id"),
             {"access_key": Secret("AWS_ACCESS_KEY_ID"), "secret_key": Secret("AWS_SECRET_ACCESS_KEY"), **_AWS},
             plugin=_PLUGIN,
+            service=Service("aws-kms", "https://kms.{region}.amazonaws.com", "endpoint"),
         ),
         SealKind(
             "azurekeyvault",
@@ -54,18 +65,21 @@ SEALS: Mapping[str, SealKind] = {
             ("vault_name", "key_name"),
             {"client_secret": Secret("AZURE_CLIENT_SECRET")},
             plugin=_PLUGIN,
+            service=Service("http", "https://{vault_name}.vault.azure.net"),
         ),
         SealKind(
             "gcpckms",
             ("credentials", "project", "region", "key_ring", "crypto_key"),
             ("project", "region", "key_ring", "crypto_key"),
             plugin=_PLUGIN,
+            service=Service("http", "https://cloudkms.googleapis.com"),
         ),
         SealKind(
             "ocikms",
             ("key_id", "crypto_endpoint", "management_endpoint", "auth_type_api_key"),
             ("key_id", "crypto_endpoint", "management_endpoint"),
             plugin=_PLUGIN,
+            service=Service("http", setting="crypto_endpoint"),
         ),
         SealKind(
             "transit",
@@ -84,6 +98,7 @@ SEALS: Mapping[str, SealKind] = {
             ),
             ("address", "key_name", "mount_path"),
             {"token": Secret("VAULT_TOKEN")},
+            service=Service("transit", setting="address"),
         ),
         SealKind(
             "static",
@@ -91,6 +106,7 @@ SEALS: Mapping[str, SealKind] = {
             ("current_key_id", "current_key"),
             absent={"vault>=0": "HashiCorp Vault has no static seal", "openbao<2.4": "OpenBao has it since 2.4"},
             patterns={"current_key": "^file://.+", "previous_key": "^file://.+"},
+            service=Service("file", setting="current_key"),
         ),
         SealKind(
             "pkcs11",
@@ -105,6 +121,7 @@ SEALS: Mapping[str, SealKind] = {
             ("endpoint", "kms_key_id", "client_cert", "client_key", "ca_cert", "server_name", "timeout"),
             ("endpoint", "kms_key_id", "client_cert", "client_key"),
             absent={"vault>=0": "HashiCorp Vault has no kmip seal"},
+            service=Service("tcp", setting="endpoint"),
         ),
     )
 }
