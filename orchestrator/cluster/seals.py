@@ -60,6 +60,15 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Service:
+    """Whoever holds the key: how it is asked, a word of `health/key_service.py`; where, or which setting says where."""
+
+    asked: str
+    address: str = ""
+    setting: str = ""
+
+
+@dataclass(frozen=True)
 class SealKind:
     """A seal: its settings, which of them are needed, and where it exists."""
 
@@ -73,6 +82,7 @@ class SealKind:
     one_of: tuple[tuple[str, ...], ...] = ()  # at least one of them
     differ: tuple[tuple[str, str], ...] = ()
     agree: tuple[Agreement, ...] = ()
+    service: Service | None = None  # nobody whom a program elsewhere could ask
     auto: bool = True  # unseals by itself: its keys are recovery keys
     remark: str = ""  # for the reference
     outside_limit: Limit | None = None  # what is not safe on machines that are not this one
@@ -117,6 +127,7 @@ AWS = SealKind(
             },
         ),
     ),
+    service=Service("aws-kms", "https://kms.{region}.amazonaws.com", "endpoint"),
     remark="Without `access_key` and `secret_key` the nodes use the role of their machine, as they should.",
 )
 AZURE = SealKind(
@@ -134,6 +145,7 @@ AZURE = SealKind(
     ("vault_name", "key_name"),
     {"client_secret": Secret("AZURE_CLIENT_SECRET")},
     plugin=_PLUGIN,
+    service=Service("http", "https://{vault_name}.vault.azure.net"),
     remark="Without `client_secret` the nodes use the managed identity of their machine, as they should.",
 )
 GCP = SealKind(
@@ -147,6 +159,7 @@ GCP = SealKind(
     },
     ("project", "region", "key_ring", "crypto_key"),
     plugin=_PLUGIN,
+    service=Service("http", "https://cloudkms.googleapis.com"),
     remark="Without `credentials` the nodes use the service account of their machine, as they should.",
 )
 OCI = SealKind(
@@ -175,6 +188,7 @@ OCI = SealKind(
             },
         ),
     ),
+    service=Service("http", setting="crypto_endpoint"),
     remark="The nodes use the principal of their instance, or with `auth_type_api_key` the API key in `~/.oci/config`.",
 )
 TRANSIT = SealKind(
@@ -195,6 +209,7 @@ TRANSIT = SealKind(
     ("address", "key_name", "mount_path"),
     {"token": Secret("VAULT_TOKEN")},
     together=(("tls_client_cert", "tls_client_key"),),
+    service=Service("transit", setting="address"),
     remark="An orphaned, periodic token that may `update` encrypt/KEY and decrypt/KEY, and nothing else.",
 )
 STATIC = SealKind(
@@ -209,6 +224,7 @@ STATIC = SealKind(
     absent={"vault>=0": "HashiCorp Vault has no static seal", "openbao<2.4": "OpenBao has it since 2.4"},
     together=(("previous_key_id", "previous_key"),),
     differ=(("current_key_id", "previous_key_id"), ("current_key", "previous_key")),
+    service=Service("file", setting="current_key"),
     remark="32 bytes in a file of each node, seen from there.",
     outside_limit=_READ_BY_ALL,
 )
@@ -253,6 +269,7 @@ KMIP = SealKind(
     },
     ("endpoint", "kms_key_id", "client_cert", "client_key"),
     absent={"vault>=0": "HashiCorp Vault has no kmip seal"},
+    service=Service("tcp", setting="endpoint"),
     remark="The key has to be there, and active, before the cluster begins.",
 )
 SEALS: Mapping[str, SealKind] = {one.name: one for one in (SHAMIR, AWS, AZURE, GCP, OCI, TRANSIT, STATIC, PKCS11, KMIP)}

@@ -1,4 +1,4 @@
-"""Clusters: bring one up, begin it, see how it stands, take it down."""
+"""Clusters: bring one up, begin it, take it down."""
 
 from __future__ import annotations
 
@@ -106,8 +106,3 @@ def _environments(root: Path, cluster: str) -> list[str]:
     named = {name: whole(root, name, []) for name in environments(root)}
     places = {name: node.at(["cluster"]) if node else None for name, node in named.items()}
     return [name for name, place in places.items() if place and place.value == cluster]
-
-
-def status(root: Path, name: str, environ: Mapping[str, str]) -> tuple[Cluster, tuple[Seen, ...]]:
-    cluster = choose.placed(root, clusters.named(root, name, environ))
-    return cluster, nodes.look(cluster)
