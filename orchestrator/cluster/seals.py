@@ -84,6 +84,7 @@ class SealKind:
     agree: tuple[Agreement, ...] = ()
     service: Service | None = None  # nobody whom a program elsewhere could ask
     auto: bool = True  # unseals by itself: its keys are recovery keys
+    key_ids: tuple[str, ...] = ()  # settings with the name by which a snapshot calls the key that sealed it
     remark: str = ""  # for the reference
     outside_limit: Limit | None = None  # what is not safe on machines that are not this one
 
@@ -225,6 +226,7 @@ STATIC = SealKind(
     together=(("previous_key_id", "previous_key"),),
     differ=(("current_key_id", "previous_key_id"), ("current_key", "previous_key")),
     service=Service("file", setting="current_key"),
+    key_ids=("current_key_id", "previous_key_id"),
     remark="32 bytes in a file of each node, seen from there.",
     outside_limit=_READ_BY_ALL,
 )
