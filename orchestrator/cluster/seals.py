@@ -34,6 +34,7 @@ class SealKind:
     plugin: Mapping[str, str] = field(default_factory=dict)  # by condition: the server has it only as a program
     patterns: Mapping[str, str] = field(default_factory=dict)
     auto: bool = True  # unseals by itself: its keys are recovery keys
+    previous: Mapping[str, str] = field(default_factory=dict)  # settings of the key before: what it was called then
 
 
 _AWS = {name: Secret(f"AWS_{name.upper()}") for name in ("session_token",)}
@@ -91,6 +92,7 @@ SEALS: Mapping[str, SealKind] = {
             ("current_key_id", "current_key"),
             absent={"vault>=0": "HashiCorp Vault has no static seal", "openbao<2.4": "OpenBao has it since 2.4"},
             patterns={"current_key": "^file://.+", "previous_key": "^file://.+"},
+            previous={"previous_key_id": "current_key_id", "previous_key": "current_key"},
         ),
         SealKind(
             "pkcs11",
