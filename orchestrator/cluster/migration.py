@@ -59,10 +59,14 @@ class Done:
     settled: frozenset[str] = frozenset()
 
 
-
 def _named(seal: Seal) -> str:
     names = [str(seal.settings[name]) for name in SEALS[seal.kind].required if name in seal.settings]
     return f"{seal.kind} ({', '.join(names)})" if names else seal.kind
+
+
+def called(seal: Seal) -> str:
+    """What a cluster with this seal calls the shares of its key."""
+    return "recovery" if SEALS[seal.kind].auto else "unseal"
 
 
 def move(cluster: Cluster) -> Move | None:
