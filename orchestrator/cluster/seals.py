@@ -85,6 +85,7 @@ class SealKind:
     service: Service | None = None  # nobody whom a program elsewhere could ask
     auto: bool = True  # unseals by itself: its keys are recovery keys
     key_ids: tuple[str, ...] = ()  # settings with the name by which a snapshot calls the key that sealed it
+    previous: Mapping[str, str] = field(default_factory=dict)  # settings of the key before: what it was called then
     remark: str = ""  # for the reference
     outside_limit: Limit | None = None  # what is not safe on machines that are not this one
 
@@ -227,6 +228,7 @@ STATIC = SealKind(
     differ=(("current_key_id", "previous_key_id"), ("current_key", "previous_key")),
     service=Service("file", setting="current_key"),
     key_ids=("current_key_id", "previous_key_id"),
+    previous={"previous_key_id": "current_key_id", "previous_key": "current_key"},
     remark="32 bytes in a file of each node, seen from there.",
     outside_limit=_READ_BY_ALL,
 )
