@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 600.0
 _SAID = 12
+_INSTALLED, _STARTED = "installed.hcl", "started.hcl"  # what it will start with, and what it did
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,29 @@ class Commands:
     cluster: Cluster
     environ: Mapping[str, str] = field(repr=False)
 
+    def prepare(self) -> None:
+        for verb in ("install", "start", "stop"):
+            self._command(verb)
+
     def install(self, node: Node) -> None:
         self._run("install", node)
+        files.write(self._at(node) / _INSTALLED, server_hcl(self.cluster, node))
 
     def start(self, node: Node) -> None:
         self._run("start", node)
+        if installed := files.read(self._at(node) / _INSTALLED):
+            files.write(self._at(node) / _STARTED, installed)
 
     def stop(self, node: Node) -> None:
+        (self._at(node) / _STARTED).unlink(missing_ok=True)
         self._run("stop", node)
+
+    def runs(self, node: Node) -> bool | None:  # noqa: ARG002 - others see it
+        return None
+
+    def is_current(self, node: Node) -> bool | None:
+        started = files.read(self._at(node) / _STARTED)
+        return None if started is None else started == server_hcl(self.cluster, node)
 
     def wipe(self, node: Node) -> None:
         self._run("wipe", node)
@@ -82,7 +98,10 @@ class Commands:
         return word.replace("{config}", self._config(node)) if "{config}" in word else word
 
     def _config(self, node: Node) -> str:
+        files.write(self._at(node) / "server.hcl", server_hcl(self.cluster, node))
+        return str(self._at(node) / "server.hcl")
+
+    def _at(self, node: Node) -> Path:
         here = self.root / ".strongroom" / "clusters" / self.cluster.name / "rendered" / node.name
         here.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.write(here / "server.hcl", server_hcl(self.cluster, node))
-        return str(here / "server.hcl")
+        return here

@@ -15,6 +15,12 @@ class Control(Protocol):
     def cluster(self) -> Cluster:
         """The cluster with every address and path as it really is."""
 
+    def prepare(self) -> None:
+        """Have what `install` will need, and a place for every declared node; raise where that cannot be had.
+
+        No node that runs is touched.
+        """
+
     def install(self, node: Node) -> None:
         """Have it start next time with the program and the configuration that are declared now."""
 
@@ -23,6 +29,12 @@ class Control(Protocol):
 
     def stop(self, node: Node) -> None:
         """Stop it, so that nothing of it runs any more."""
+
+    def runs(self, node: Node) -> bool | None:
+        """Whether anything of it runs; None where that cannot be seen from here."""
+
+    def is_current(self, node: Node) -> bool | None:
+        """Whether it was started with the configuration that is declared now; None where nobody knows."""
 
     def wipe(self, node: Node) -> None:
         """Delete what it stored; only while it is stopped."""

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     from orchestrator.cluster.machines.helpers import Helper
     from orchestrator.declared import AuditDevice, Cluster, Node, Seal
+    from orchestrator.local.servers import Server
 
 HOST = "127.0.0.1"
 _TLS = Tls("tls/node.crt", "tls/node.key", "tls/ca.crt")
 _LOG_LINES = 12
+_STARTED = "started.hcl"  # what it read when it started: `server.hcl` may have been written anew since
 
 
 def folder(root: Path, cluster: str) -> Path:
@@ -111,6 +113,10 @@ class Local:
             hosts = [HOST, "localhost", node.name, self.declared.name]
             authority.issue(self.home / "ca", self.at(node) / "tls", node.name, hosts)
 
+    def prepare(self) -> None:
+        servers.fetch(self._program(), self.lock)
+        self.place()
+
     def _seals(self) -> list[Seal]:
         return [one for one in (self.declared.seal, self.declared.migrate_from) if one]
 
@@ -129,7 +135,7 @@ class Local:
         return files.private_folder(files.private_folder(self.home / "nodes") / node.name)
 
     def install(self, node: Node) -> None:
-        program = servers.find(self.root.absolute() / ".strongroom", self._choice())
+        program = self._program()
         servers.fetch(program, self.lock)
         here = self.at(node)
         files.private_folder(here / "plugins")
@@ -138,6 +144,9 @@ class Local:
         link.unlink(missing_ok=True)
         link.symlink_to(program.program)
         link.replace(here / "bao")
+
+    def _program(self) -> Server:
+        return servers.find(self.root.absolute() / ".strongroom", self._choice())
 
     def _choice(self) -> str:
         chosen = self.environ.get("STRONGROOM_SERVER", "")
@@ -151,6 +160,7 @@ class Local:
             self.install(node)
         files.private_folder(here / "data")
         program = str((here / "bao").resolve())
+        files.write(here / _STARTED, (here / "server.hcl").read_text())
         process.start(here, [program, "server", "-config=server.hcl"], self.lock, self._secrets())
 
     def _secrets(self) -> dict[str, str]:
@@ -164,6 +174,13 @@ class Local:
         here = self.at(node)
         process.stop(here, signal.SIGTERM)
         reap(here)
+
+    def runs(self, node: Node) -> bool | None:
+        return process.alive(self.at(node)) is not None
+
+    def is_current(self, node: Node) -> bool | None:
+        started = files.read(self.at(node) / _STARTED)
+        return None if started is None else started == server_hcl(self.cluster, node)
 
     def wipe(self, node: Node) -> None:
         if process.alive(self.at(node)) is not None:
