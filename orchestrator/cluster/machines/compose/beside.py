@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json
 
 CONFIG = "/bao/config"
-_HBA = "hostssl all all all scram-sha-256\n"
+_HBA = "host all all all scram-sha-256\n"
 
 
 class Beside(Protocol):
@@ -58,7 +58,7 @@ BESIDE: Mapping[str, Beside] = {"awskms": Kms(), "static": StaticKey()}
 
 
 def postgresql(home: Path) -> Mapping[str, bytes]:
-    """Who may come in: by TLS with the password that lies in the cluster's folder."""
+    """Who may come in: with the password that lies in the cluster's folder."""
     here = files.private_folder(home / "postgresql")
     if not (here / "password").exists():
         files.write(here / "password", secrets.token_hex(24))

@@ -33,6 +33,7 @@ _DATA, _AUDIT = "/bao/data", "/bao/audit"
 _TLS = Tls(f"{CONFIG}/node.crt", f"{CONFIG}/node.key", f"{CONFIG}/ca.crt")
 _BESIDE_NODES = ("kms", "postgresql")
 _HEALTHY = 120.0
+_INSTALLED, _STARTED = "installed.hcl", "started.hcl"  # what it will start with, and what it did
 
 
 def placed(root: Path, declared: Cluster) -> Cluster | None:
@@ -200,11 +201,14 @@ class Compose:
             if (helper := BESIDE.get(seal.kind)) and helper.service == service:
                 found |= helper.files(self.home, seal)
         if service == "postgresql":
-            found |= {**beside.postgresql(self.home), **self._certificate(service)}
+            found |= beside.postgresql(self.home)
         return found
 
+    def _at(self, service: str) -> Path:
+        return files.private_folder(files.private_folder(self.home / "nodes") / service)
+
     def _certificate(self, service: str) -> dict[str, bytes]:
-        here = files.private_folder(files.private_folder(self.home / "nodes") / service) / "tls"
+        here = self._at(service) / "tls"
         authority.issue(self.home / "ca", here, service, [service, HOST, "localhost", self.declared.name])
         return {name: (here / name).read_bytes() for name in ("ca.crt", "node.crt", "node.key")}
 
@@ -240,19 +244,24 @@ class Compose:
         if content:
             self.engine.fill(mount, service.image, content)
 
+    def prepare(self) -> None:
+        self.place()
+
     def install(self, node: Node) -> None:
         self._save(versions={**_state(self.home)["versions"], node.name: self.declared.version})
         service = self.description.services[node.name]
         self._image(service, self.declared.server)
-        content = {"server.hcl": server_hcl(*self._as_inside(node)).encode(), **self._certificate(node.name)}
+        text = self._configuration(node)
+        content = {"server.hcl": text.encode(), **self._certificate(node.name)}
         for seal in self._seals():
             if (helper := BESIDE.get(seal.kind)) and not helper.service:
                 content |= helper.files(self.home, seal)
         self._fill(service, content)
+        files.write(self._at(node.name) / _INSTALLED, text)
 
-    def _as_inside(self, node: Node) -> tuple[Cluster, Node]:
+    def _configuration(self, node: Node) -> str:
         seen = inside(self.cluster, node)
-        return seen, next(one for one in seen.nodes if one.name == node.name)
+        return server_hcl(seen, next(one for one in seen.nodes if one.name == node.name))
 
     def start(self, node: Node) -> None:
         if self.engine.running(node.name):
@@ -260,9 +269,17 @@ class Compose:
         if node.name not in _state(self.home)["versions"]:
             self.install(node)
         self.way.up(node.name)
+        files.write(self._at(node.name) / _STARTED, files.read(self._at(node.name) / _INSTALLED) or "")
 
     def stop(self, node: Node) -> None:
         self.engine.stop(node.name, self.description.services[node.name].grace)
+
+    def runs(self, node: Node) -> bool | None:
+        return self.engine.running(node.name)
+
+    def is_current(self, node: Node) -> bool | None:
+        started = files.read(self._at(node.name) / _STARTED)
+        return None if started is None else started == self._configuration(node)
 
     def wipe(self, node: Node) -> None:
         if self.engine.running(node.name):
