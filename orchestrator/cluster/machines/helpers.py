@@ -50,6 +50,9 @@ class Helper(Protocol):
     def environ(self, home: Path, seal: Seal) -> Mapping[str, str]:
         """The variables that the nodes need for it."""
 
+    def storage(self, home: Path) -> Mapping[str, str]:
+        """How a client finds the object storage that it emulates as well; empty when it has none."""
+
 
 class Kms:
     """AWS's KMS, emulated; its keys are in a file, as a KMS that forgets its keys takes the cluster with it."""
@@ -91,6 +94,10 @@ class Kms:
         """Any key opens an emulator; without them the server would look for a cloud."""
         return {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_EC2_METADATA_DISABLED": "true"}
 
+    def storage(self, home: Path) -> Mapping[str, str]:
+        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        return {"endpoint_url": self.endpoint(home), "region_name": "us-east-1", **keys}
+
 
 class StaticKey:
     """A key in a file."""
@@ -125,6 +132,9 @@ class StaticKey:
     def environ(self, home: Path, seal: Seal) -> Mapping[str, str]:  # noqa: ARG002 - others need them
         return {}
 
+    def storage(self, home: Path) -> Mapping[str, str]:  # noqa: ARG002 - it has none
+        return {}
+
 
 class Transit:
     """Another OpenBao, whose transit engine encrypts the cluster's key."""
@@ -139,6 +149,9 @@ class Transit:
 
     def environ(self, home: Path, seal: Seal) -> Mapping[str, str]:
         return {"VAULT_TOKEN": unsealer.token(home / self.folder, seal)}
+
+    def storage(self, home: Path) -> Mapping[str, str]:  # noqa: ARG002 - it has none
+        return {}
 
 
 HELPERS: Mapping[str, Helper] = {"awskms": Kms(), "static": StaticKey(), "transit": Transit()}
