@@ -158,15 +158,29 @@ class Compose:
         self._save(project=self.project)
         self._save_ports()
         authority.ensure(files.private_folder(self.home / "ca"), self.declared.name)
+        self.build(tell)
         there = self.description.services
-        for node in self.declared.nodes:
-            self._image(there[node.name], self.declared.server, tell)
-        for name in (others := [name for name in _BESIDE_NODES if name in there]):
-            self._image(there[name], name, tell)
+        for name in (others := self._others()):
             self._bring(there[name])
         self.way.up(*others)
         for name in others:
             self.engine.wait_healthy(name, _HEALTHY)
+
+    def build(self, tell: Callable[[str], None]) -> tuple[str, ...]:
+        """Have every image there, of today's recipe; their names."""
+        self._check()
+        there = self.description.services
+        kinds = {
+            **{one.name: self.declared.server for one in self.declared.nodes},
+            **{name: name for name in self._others()},
+        }
+        for service, kind in kinds.items():
+            self._image(there[service], kind, tell)
+        return tuple(dict.fromkeys(there[service].image for service in kinds))
+
+    def _others(self) -> list[str]:
+        """The services beside the nodes."""
+        return [name for name in _BESIDE_NODES if name in self.description.services]
 
     def _bring(self, service: Service) -> None:
         """Give a service beside the nodes its files; it reads them when it starts."""
@@ -296,6 +310,7 @@ class Compose:
         if names:
             self.way.down()
         self.engine.remove_all(volumes=False)
+        self.engine.prune()
         return tuple(names)
 
     def forget(self) -> None:
