@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PORT = 8200
 _DATA, _AUDIT = "/bao/data", "/bao/audit"
 _TLS = Tls(f"{CONFIG}/node.crt", f"{CONFIG}/node.key", f"{CONFIG}/ca.crt")
-_BESIDE_NODES = ("kms", "postgresql")
+_OTHERS = ("kms", "postgresql")
 _HEALTHY = 120.0
 _INSTALLED, _STARTED = "installed.hcl", "started.hcl"  # what it will start with, and what it did
 
@@ -56,8 +56,7 @@ def placed(root: Path, declared: Cluster) -> Cluster | None:
         raft=Raft(_DATA, declared.raft.performance_multiplier),
         listener=replace(declared.listener, tls=tls, bind=""),
         audit=tuple(map(_audit, declared.audit)),
-        seal=_seal(declared.seal),
-        migrate_from=_seal(declared.migrate_from) if declared.migrate_from else None,
+        **_seals(declared, ports),
     )
 
 
@@ -71,15 +70,22 @@ def _audit(device: AuditDevice) -> AuditDevice:
     return replace(device, options={"mode": "0600", **device.options, "file_path": f"{_AUDIT}/{device.name}.log"})
 
 
-def _seal(seal: Seal) -> Seal:
+def _seals(cluster: Cluster, ports: Mapping[str, int]) -> dict[str, Json]:
+    """The seals as whoever sees these ports needs them."""
+    old = cluster.migrate_from
+    return {"seal": _seal(cluster.seal, ports), "migrate_from": _seal(old, ports) if old else None}
+
+
+def _seal(seal: Seal, ports: Mapping[str, int]) -> Seal:
     helper = BESIDE.get(seal.kind)
-    return replace(seal, settings=helper.settings(seal)) if helper else seal
+    return replace(seal, settings=helper.settings(seal, ports.get(helper.service, 0))) if helper else seal
 
 
 def inside(cluster: Cluster, node: Node) -> Cluster:
     """The cluster as one of its nodes sees it: the others by their names, itself for clients by the published port."""
     nodes = tuple(replace(one, host=one.name, port=PORT, cluster_port=PORT + 1) for one in cluster.nodes)
-    return replace(cluster, nodes=nodes, settings={**cluster.settings, "api_addr": cluster.url(node)})
+    settings = {**cluster.settings, "api_addr": cluster.url(node)}
+    return replace(cluster, nodes=nodes, settings=settings, **_seals(cluster, {}))
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,7 @@ class Compose:
 
     def _others(self) -> list[str]:
         """The services beside the nodes."""
-        return [name for name in _BESIDE_NODES if name in self.description.services]
+        return [name for name in _OTHERS if name in self.description.services]
 
     def _bring(self, service: Service) -> None:
         """Give a service beside the nodes its files; it reads them when it starts."""
@@ -234,7 +240,7 @@ class Compose:
     def _save_ports(self) -> None:
         """Ports of last time, but anew from the kernel where the service does not run and its port is taken."""
         ports, said = dict(_state(self.home)["ports"]), self._said
-        for service in (*(one.name for one in self.declared.nodes), "postgresql"):
+        for service in (*(one.name for one in self.declared.nodes), *_OTHERS):
             if fixed := said.get(_variable(service, "PORT")):
                 ports[service] = int(fixed)
             elif service not in ports or not (self.engine.running(service) or process.is_free(ports[service])):
