@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from invoke import Collection, task  # noqa: TID251 - the one module that may
 
 from orchestrator.entry import answering, ask
-from orchestrator.tasks import cluster_begin, cluster_health, cluster_life, cluster_nodes, cluster_render
+from orchestrator.tasks import cluster_begin, cluster_health, cluster_life, cluster_nodes, cluster_render, compose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -549,6 +549,7 @@ cluster = Collection(
 )
 
 
+containers = Collection("compose", *compose.TASKS)
 approle = Collection("approle")
 approle.add_task(issue)
 incident = Collection("incident", resume, report, verify, standing, incidents, undo_close)
@@ -572,5 +573,6 @@ namespace = Collection(
     test,
     approle,
     cluster,
+    containers,
     incident,
 )
