@@ -34,6 +34,7 @@ class SealKind:
     plugin: Mapping[str, str] = field(default_factory=dict)  # by condition: the server has it only as a program
     patterns: Mapping[str, str] = field(default_factory=dict)
     auto: bool = True  # unseals by itself: its keys are recovery keys
+    offline: bool = False  # needs nobody on the network
     key_ids: tuple[str, ...] = ()  # settings with the name by which a snapshot calls the key that sealed it
 
 
@@ -92,6 +93,7 @@ SEALS: Mapping[str, SealKind] = {
             ("current_key_id", "current_key"),
             absent={"vault>=0": "HashiCorp Vault has no static seal", "openbao<2.4": "OpenBao has it since 2.4"},
             patterns={"current_key": "^file://.+", "previous_key": "^file://.+"},
+            offline=True,
             key_ids=("current_key_id", "previous_key_id"),
         ),
         SealKind(

@@ -34,7 +34,7 @@ def check(cluster: Cluster) -> None:
 
 
 def fill(cluster: Cluster, control: Control | None, found: Found, notes: Path) -> tuple[Seen, ...]:
-    """Have the snapshot's data in nodes that hold none; killed and run again, it goes on. `notes` is a private folder."""
+    """Have the snapshot's data in nodes that hold none; killed and run again, it goes on. `notes` is a folder."""
     check(cluster)
     notes = files.private_folder(notes)
     if (notes / BEGUN).exists() and not keys.token(notes):
@@ -43,9 +43,10 @@ def fill(cluster: Cluster, control: Control | None, found: Found, notes: Path) -
         _initialise(cluster, notes)
     nodes.wait(cluster, "every node unseals itself", _open, PATIENCE)
     leader = nodes.wait_for_leader(cluster, PATIENCE)
-    seen = sent.send(cluster, leader, keys.token(notes), found) if _alive(cluster, leader, notes) else nodes.look(cluster)
+    if _alive(cluster, leader, notes):
+        sent.send(cluster, leader.url, keys.token(notes), found)
     files.remove(notes)
-    return seen
+    return nodes.look(cluster)
 
 
 def under_way(notes: Path) -> bool:
