@@ -75,10 +75,10 @@ def _wrong(here: Ground, one: Kept, *, check: bool) -> str:
         return ""
     try:
         here.tell(f"reading {one.manifest.name}")
-        find.found(here, one.manifest.name)
+        with find.found(here, one.manifest.name):
+            return ""
     except StrongroomError as error:
         return str(error)
-    return ""
 
 
 def _overdue(here: Ground, rows: tuple[Row, ...]) -> str:

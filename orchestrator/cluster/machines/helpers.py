@@ -64,11 +64,7 @@ class Kms:
 
     def start(self, site: Site, seal: Seal) -> None:
         here = files.private_folder(site.home / self.folder)
-        known = json.loads(files.read(here / "keys.json") or "[]")
-        wanted = {"alias": str(seal.settings["kms_key_id"]), "region": str(seal.settings["region"])}
-        if not any(wanted.items() <= one.items() for one in known):
-            known.append({**wanted, "id": str(uuid.uuid4()), "material": _random_key()})
-            files.write(here / "keys.json", json.dumps(known, indent=2))
+        if self.know(here, seal):
             process.stop(here, signal.SIGTERM)
         if process.alive(here) is not None:
             return
@@ -79,6 +75,17 @@ class Kms:
         command = [sys.executable, emulator.__file__, "127.0.0.1", str(port), "keys.json"]
         process.start(here, command, site.lock, {"PYTHONPATH": os.pathsep.join(sys.path)})
         process.wait(here, "the emulated KMS answers", lambda: _answers(port))
+
+    @staticmethod
+    def know(here: Path, seal: Seal) -> bool:
+        """Have the seal's key among those of this emulator; whether it is a new one."""
+        known = json.loads(files.read(here / "keys.json") or "[]")
+        wanted = {"alias": str(seal.settings["kms_key_id"]), "region": str(seal.settings["region"])}
+        if any(wanted.items() <= one.items() for one in known):
+            return False
+        known.append({**wanted, "id": str(uuid.uuid4()), "material": _random_key()})
+        files.write(here / "keys.json", json.dumps(known, indent=2))
+        return True
 
     def settings(self, home: Path, seal: Seal) -> Mapping[str, Json]:
         return {**seal.settings, "endpoint": self.endpoint(home)}
@@ -104,16 +111,27 @@ class StaticKey:
     folder = "static"
 
     def start(self, site: Site, seal: Seal) -> None:
-        here = files.private_folder(site.home / self.folder)
-        for name in self._names(seal).values():
+        self.keys(files.private_folder(site.home / self.folder), seal)
+
+    @staticmethod
+    def keys(here: Path, seal: Seal) -> dict[str, bytes]:
+        """The keys that the seal names, by their files; made when there are none yet."""
+        names = StaticKey.names(seal).values()
+        for name in names:
             if not (here / name).exists():
                 files.write(here / name, secrets.token_bytes(32))
+        return {name: (here / name).read_bytes() for name in names}
 
     def settings(self, home: Path, seal: Seal) -> Mapping[str, Json]:
-        keys = {f"{which}_key": f"file://{home / self.folder / name}" for which, name in self._names(seal).items()}
-        return {**seal.settings, **keys}
+        return {**seal.settings, **self.at(f"{home / self.folder}", seal)}
 
-    def _names(self, seal: Seal) -> dict[str, str]:
+    @staticmethod
+    def at(folder: str, seal: Seal) -> dict[str, str]:
+        """Where the keys lie, as the seal's settings say it."""
+        return {f"{which}_key": f"file://{folder}/{name}" for which, name in StaticKey.names(seal).items()}
+
+    @staticmethod
+    def names(seal: Seal) -> dict[str, str]:
         ids = {which: seal.settings.get(f"{which}_key_id") for which in ("current", "previous")}
         return {which: f"{name}.key" for which, name in ids.items() if name}
 

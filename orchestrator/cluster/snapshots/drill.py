@@ -47,8 +47,7 @@ class Drilled:
 def drill(ground: Ground, size: int = 1, *, connected: bool = False) -> Drilled:
     """Restore the newest snapshot for practice; how it went is kept, so that the list of snapshots can show it."""
     fresh.check(ground.declared)
-    with alone(ground):
-        found = find.found(ground, "")
+    with alone(ground), find.found(ground, "") as found:
         fits.check(found, ground.declared.seal, "")
         scratch.fetch(ground)
         with scratch.opener(ground) as opener:

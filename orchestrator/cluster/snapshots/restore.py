@@ -63,8 +63,10 @@ class Restored:
 
 def restore(ground: Ground, snapshot: str, agree: Callable[[Intended], None], *, empty: bool = False) -> Restored:
     """Restore a snapshot into the cluster that runs, or into its empty nodes; `empty` makes them so first."""
-    found = find.found(ground, snapshot)
-    with choose.opened(ground.root, ground.declared, ground.environ) as control:
+    with (
+        find.found(ground, snapshot) as found,
+        choose.opened(ground.root, ground.declared, ground.environ) as control,
+    ):
         cluster = control.cluster
         intended = _intended(ground, cluster, found, empty=empty)
         agree(intended)
