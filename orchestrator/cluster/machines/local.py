@@ -118,7 +118,8 @@ class Local:
         self.place()
 
     def _seals(self) -> list[Seal]:
-        return [one for one in (self.declared.seal, self.declared.migrate_from) if one]
+        """The seal that is left comes first: where both take one variable, the new one's token may use both keys."""
+        return [one for one in (self.declared.migrate_from, self.declared.seal) if one]
 
     def _save_ports(self) -> None:
         """Ports of last time, but anew from the kernel for a node that does not run and whose port is taken."""
