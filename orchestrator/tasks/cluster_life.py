@@ -1,4 +1,4 @@
-"""`invoke cluster.…`: up, down, status."""
+"""`invoke cluster.…`: up, down."""
 
 from __future__ import annotations
 
@@ -49,16 +49,4 @@ def down(_: Context, cluster: str, wipe: bool = False, yes: bool = False, format
         report.as_json({"stopped": stopped}) if format == "json" else report.show_stopped(stopped)
 
 
-@task(help={"cluster": CLUSTER, "format": FORMAT})
-def status(_: Context, cluster: str, format: str = "text") -> None:
-    """Show each node of a cluster as it is now."""
-    with answering(format):
-        from orchestrator import report
-        from orchestrator.cluster import show
-        from orchestrator.commands import cluster as commands
-
-        found, seen = commands.status(ROOT, cluster, os.environ)
-        report.as_json(show.status_document(found, seen)) if format == "json" else show.show_status(seen)
-
-
-TASKS = (up, down, status)
+TASKS = (up, down)
