@@ -481,12 +481,12 @@ def _told(ground: Ground, asked: Move, settled: tuple[str, ...], snapshot: str) 
     became = f"the {before} shares are the {now} shares now" if before != now else f"the {now} shares are as they were"
     kept = (*ground.keys.glob(f"{now}-*.key"), *ground.keys.glob(f"{now}-*.pgp"))
     what = "the settings of the previous key" if asked.in_place else "`migrate_from:`"
+    installed = "still needs the old key" if asked.in_place else "does not unseal itself"
+    kept_key = f"key of {asked.old.kind}" if SEALS[asked.old.kind].auto else "old shares"
     left = (
-        f"take {what} out of vault-config/clusters/{ground.declared.name}.yaml: a node that is installed with it "
-        f"{'still needs the old key' if asked.in_place else 'does not unseal itself'}",
-        f"keep the key of {asked.old.kind} as long as snapshots from before are kept: only it opens them"
-        if SEALS[asked.old.kind].auto
-        else "keep the shares as long as snapshots from before are kept: only they open them",
+        f"take {what} out of vault-config/clusters/{ground.declared.name}.yaml: "
+        f"a node that is installed with it {installed}",
+        f"keep the {kept_key} as long as snapshots from before are kept, which nothing else opens",
     )
     return Migrated(ground.declared.name, asked, settled, became, tuple(sorted(kept)), snapshot, left)
 

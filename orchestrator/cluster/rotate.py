@@ -132,7 +132,9 @@ def _desk(led: Led, what: str) -> Desk:
             )
         if said.status != _NOT_FOUND:
             return Desk(led, path)
-    raise StrongroomError(f"the server has no way to rotate {what} keys that is known here: {' and '.join(_PATHS[what])}")
+    raise StrongroomError(
+        f"the server has no way to rotate {what} keys that is known here: {' and '.join(_PATHS[what])}"
+    )
 
 
 def _good(said: Said, what: str) -> Said:
@@ -307,18 +309,14 @@ def _proven(ground: Ground, what: str) -> Rotated:
 
 def _finish(ground: Ground, what: str) -> Rotated:
     """Give the new shares the names of the old; the old ones open nothing but snapshots from before."""
-    new = _lying(ground, what, NEW)
-    for path in new:
+    for path in _lying(ground, what, NEW):
         final = path.with_name(path.name.removesuffix(NEW))
         if final.exists():
             final.rename(_free(final))
         path.rename(final)
-    current = {path.name for path in _named(ground, what)}
-    kept = [path for path in sorted(ground.keys.glob(f"{what}-*{OLD}*"))]
-    if gone := [path for path in _named(ground, what) if new and f"{path.name}{NEW}" not in {one.name for one in new}]:
-        current -= {path.name for path in gone}
     ground.memory.unlink(missing_ok=True)
-    return Rotated(ground.declared.name, what, shares=tuple(_named(ground, what)), kept=tuple(kept))
+    kept = tuple(sorted(ground.keys.glob(f"{what}-*{OLD}*")))
+    return Rotated(ground.declared.name, what, shares=tuple(_named(ground, what)), kept=kept)
 
 
 def _free(final: Path) -> Path:
@@ -337,7 +335,9 @@ def _lying(ground: Ground, what: str, ending: str) -> list[Path]:
 
 
 def _bare(ground: Ground, what: str, ending: str) -> list[Share]:
-    return [shares.Share(path.name, path.read_text().strip()) for path in sorted(ground.keys.glob(f"{what}-*.key{ending}"))]
+    return [
+        shares.Share(path.name, path.read_text().strip()) for path in sorted(ground.keys.glob(f"{what}-*.key{ending}"))
+    ]
 
 
 def _remembered(ground: Ground) -> dict[str, Json]:

@@ -24,7 +24,9 @@ def check(found: Found, seal: Seal, live: str) -> None:
     was = found.manifest.seal if found.manifest else ""
     here = live or seal.kind
     if was and was != here:
-        raise Refused(f"{found.file.name} is sealed by {was}, and these nodes by {here}: they cannot open it. {_ADVICE}")
+        raise Refused(
+            f"{found.file.name} is sealed by {was}, and these nodes by {here}: they cannot open it. {_ADVICE}"
+        )
     keys = [str(seal.settings[name]) for name in SEALS[seal.kind].key_ids if name in seal.settings]
     if here == seal.kind and keys and found.meta.key_id not in keys:
         raise Refused(

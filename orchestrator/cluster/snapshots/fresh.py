@@ -43,7 +43,9 @@ def fill(cluster: Cluster, control: Control | None, found: Found, notes: Path) -
         _initialise(cluster, notes)
     nodes.wait(cluster, "every node unseals itself", _open, PATIENCE)
     leader = nodes.wait_for_leader(cluster, PATIENCE)
-    seen = sent.send(cluster, leader, keys.token(notes), found) if _alive(cluster, leader, notes) else nodes.look(cluster)
+    seen = (
+        sent.send(cluster, leader, keys.token(notes), found) if _alive(cluster, leader, notes) else nodes.look(cluster)
+    )
     files.remove(notes)
     return seen
 

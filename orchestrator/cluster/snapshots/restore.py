@@ -84,7 +84,11 @@ def _intended(ground: Ground, cluster: Cluster, found: Found, *, empty: bool) ->
     emptied = tuple(one.node.name for one in seen if one.initialised or not one.answers) if empty else ()
     emptied = () if going_on else emptied
     manifest = found.manifest
-    index = int(probe.ask(leader.url, "sys/leader", ca=nodes.trusted(cluster)).document.get("raft_committed_index") or 0) if leader else 0
+    index = (
+        int(probe.ask(leader.url, "sys/leader", ca=nodes.trusted(cluster)).document.get("raft_committed_index") or 0)
+        if leader
+        else 0
+    )
     name = leader.node.name if leader else ""
     digest = _digest(cluster.name, found.sha256, "led" if leader else "empty", emptied)
     return Intended(cluster.name, found, manifest.age(now()) if manifest else None, name, index, emptied, digest)
@@ -128,9 +132,7 @@ def _filled(ground: Ground, cluster: Cluster, control: Control, intended: Intend
         return fresh.fill(cluster, control, intended.found, _notes(ground))
 
 
-def compared(
-    ground: Ground, cluster: Cluster, manifest: Manifest | None
-) -> tuple[tuple[Difference, ...] | None, str]:
+def compared(ground: Ground, cluster: Cluster, manifest: Manifest | None) -> tuple[tuple[Difference, ...] | None, str]:
     """What differs from the time of the snapshot, or why nobody could look."""
     if manifest is None:
         return None, "the snapshot has no manifest that says what was in it"
