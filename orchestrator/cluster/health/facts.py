@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-
 if TYPE_CHECKING:
-    from orchestrator.cluster.health.asking import Unknown
-    from orchestrator.live.probe import Said
     from collections.abc import Mapping
 
+    from orchestrator.cluster.health.asking import Unknown
     from orchestrator.cluster.nodes import Seen
     from orchestrator.declared import Cluster
+    from orchestrator.live.probe import Said
 
 OK, BAD, UNKNOWN = "ok", "bad", "unknown"
 NOT_RECORDED = "internal error"  # all that the servers say when no audit device takes the request
