@@ -39,7 +39,7 @@ class Raised:
 def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None], progress: Progress) -> Raised:
     """Start every node of a local cluster, and begin the cluster if it is new."""
     declared = clusters.named(root, name, environ)
-    _check(root, declared)
+    check(root, declared)
     with choose.opened_local(root, declared, environ) as control:
         control.place()
         for node in control.cluster.nodes:
@@ -51,11 +51,11 @@ def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], 
         seen = nodes.wait(cluster, "every node answers", lambda all_: all(one.answers for one in all_), _STARTS)
         begun = None
         if _is_new(root, cluster, seen):
-            begun = beginning.begin(Ground(root, cluster, control, environ, _applier(root, progress), tell))
+            begun = beginning.begin(Ground(root, cluster, control, environ, applier(root, progress), tell))
         return Raised(cluster, nodes.wait(cluster, "every node is open", _open, _STARTS), begun)
 
 
-def _check(root: Path, declared: Cluster) -> None:
+def check(root: Path, declared: Cluster) -> None:
     """What the beginning will need, before anything is begun."""
     beginning.check(declared)
     load(root, declared.init.environment, None)
@@ -63,7 +63,7 @@ def _check(root: Path, declared: Cluster) -> None:
 
 def _is_new(root: Path, cluster: Cluster, seen: tuple[Seen, ...]) -> bool:
     place = keys.folder(root, cluster)
-    unfinished = (place / keys.ROOT_TOKEN).exists() or (place / beginning.UNFINISHED).exists()
+    unfinished = (place / keys.ROOT_TOKEN).exists() or (place / keys.UNFINISHED).exists()
     return unfinished or not any(one.initialised for one in seen)
 
 
@@ -71,7 +71,7 @@ def _open(seen: object) -> bool:
     return isinstance(seen, tuple) and not any(one.sealed for one in seen)
 
 
-def _applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]], None]:
+def applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]], None]:
     def apply(environment: str, environ: Mapping[str, str]) -> None:
         asked = plans.Asked(many=True)
         done = plans.apply(root, environment, environ, progress, lambda _: None, asked)

@@ -11,6 +11,7 @@ from orchestrator.declared import (
     Listener,
     Login,
     Node,
+    Plugin,
     Raft,
     Seal,
     Snapshots,
@@ -51,6 +52,7 @@ def built(plain: Plain) -> Cluster:
         raft=_raft(plain),
         seal=_seal(plain.get("seal", {"shamir": {}})),
         migrate_from=_seal(plain["migrate_from"]) if "migrate_from" in plain else None,
+        plugins={name: _plugin(said) for name, said in plain.get("plugins", {}).items()},
         listener=listener,
         audit=tuple(_audit(name, said or {}) for name, said in plain.get("audit", {}).items()),
         telemetry=plain.get("telemetry", {}),
@@ -105,6 +107,10 @@ def _settings(plain: Plain) -> Plain:
 def _seal(plain: Plain) -> Seal:
     (kind, settings), *_ = plain.items()
     return Seal(kind, settings or {})
+
+
+def _plugin(said: Plain) -> Plugin:
+    return Plugin(said["command"], said["sha256sum"], tuple(said.get("args", ())))
 
 
 def _listener(said: Plain) -> Listener:
