@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from invoke import Collection, task  # noqa: TID251 - the one module that may
 
 from orchestrator.entry import answering, ask
-from orchestrator.tasks import cluster_begin, cluster_health, cluster_life, cluster_nodes
+from orchestrator.tasks import cluster_begin, cluster_health, cluster_life, cluster_nodes, cluster_render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -539,7 +539,14 @@ def issue(
         report.as_json(report.issued_document(issued)) if format == "json" else report.show_issued(issued)
 
 
-cluster = Collection("cluster", *cluster_begin.TASKS, *cluster_health.TASKS, *cluster_life.TASKS, *cluster_nodes.TASKS)
+cluster = Collection(
+    "cluster",
+    *cluster_begin.TASKS,
+    *cluster_health.TASKS,
+    *cluster_life.TASKS,
+    *cluster_nodes.TASKS,
+    *cluster_render.TASKS,
+)
 
 
 approle = Collection("approle")

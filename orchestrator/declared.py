@@ -121,6 +121,7 @@ class Snapshots:
     every: int
     keep: int
     to: str
+    encryption: str = "AES256"  # by S3: AES256, aws:kms, or aws:kms:KEY
 
 
 @dataclass(frozen=True)

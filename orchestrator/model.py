@@ -121,6 +121,7 @@ class Write:
     data: Mapping[str, Json] = field(default_factory=dict)  # what it carries besides; texts are templates
     form: Callable[[dict[str, Json]], dict[str, Json]] | None = None  # makes of the settings what the API wants
     follows: bool = False  # sent after another that was, to put it into effect: it carries `data` alone
+    once: bool = False  # a second one makes another, or is refused: not repeated blindly when an answer is lost
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ SSH = Kind(
                             ),
                             "public_key": Field(TEXT, yaml=False, replace=True, computed=True),
                         },
-                        writes=(Write(_CA, on=("create",)),),
+                        writes=(Write(_CA, on=("create",), once=True),),
                         gone=("keys haven't been configured yet", "no default issuer currently configured"),
                         adopt="leave",
                         loses="hosts trust nothing that a new key signs before they are told of it",

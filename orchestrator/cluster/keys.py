@@ -114,6 +114,13 @@ def bare(place: Path, what: str) -> list[str]:
     return [path.read_text().strip() for path in sorted(place.glob(f"{what}-*.key"))]
 
 
+def rename(place: Path, before: str, now: str) -> list[Path]:
+    """Call the shares that lie here what they are now; those that were not there stay with their holders."""
+    for path in [*place.glob(f"{before}-*.key"), *place.glob(f"{before}-*.pgp")]:
+        path.rename(place / f"{now}{path.name.removeprefix(before)}")
+    return sorted([*place.glob(f"{now}-*.key"), *place.glob(f"{now}-*.pgp")])
+
+
 def save_token(place: Path, token: str) -> None:
     """The root token, until it is revoked."""
     files.private_folder(place)

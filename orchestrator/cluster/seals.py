@@ -40,6 +40,7 @@ class Setting:
     type: str = "string"
     choices: tuple[str, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)  # by condition: why the server lacks it
+    file: bool = False  # a path of a file
     brought: bool = False  # a cluster that we start has its own
     limit: Limit | None = None
 
@@ -84,13 +85,21 @@ class SealKind:
     agree: tuple[Agreement, ...] = ()
     service: Service | None = None  # nobody whom a program elsewhere could ask
     auto: bool = True  # unseals by itself: its keys are recovery keys
+    cloud: bool = False  # may take its credentials from the machine that it runs on
+    key_ids: tuple[str, ...] = ()  # settings with the name by which a snapshot calls the key that sealed it
+    previous: Mapping[str, str] = field(default_factory=dict)  # settings of the key before: what it was called then
     remark: str = ""  # for the reference
     outside_limit: Limit | None = None  # what is not safe on machines that are not this one
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The settings that are paths of files."""
+        return tuple(name for name, one in self.settings.items() if one.file)
 
 
 TEXT = Setting()
 FLAG = Setting("true or false", type="boolean")
-FILE = Setting("the path of a file on the node", _A_FILE)
+FILE = Setting("the path of a file on the node", _A_FILE, file=True)
 URL = Setting("an address such as https://host:8200", r"^https?://[^/?#@\s]+/?$")
 _NEVER_SENT_OPEN = Limit("seal-without-tls", lambda value: not str(value).startswith("http:"), "the key's way is open")
 _CHECKED = Limit("seal-unverified", lambda value: value is not True, "anybody on the way can be that server")
@@ -128,6 +137,7 @@ AWS = SealKind(
         ),
     ),
     service=Service("aws-kms", "https://kms.{region}.amazonaws.com", "endpoint"),
+    cloud=True,
     remark="Without `access_key` and `secret_key` the nodes use the role of their machine, as they should.",
 )
 AZURE = SealKind(
@@ -146,12 +156,13 @@ AZURE = SealKind(
     {"client_secret": Secret("AZURE_CLIENT_SECRET")},
     plugin=_PLUGIN,
     service=Service("http", "https://{vault_name}.vault.azure.net"),
+    cloud=True,
     remark="Without `client_secret` the nodes use the managed identity of their machine, as they should.",
 )
 GCP = SealKind(
     "gcpckms",
     {
-        "credentials": Setting("the path of a JSON file on the node, not its text", _A_FILE),
+        "credentials": Setting("the path of a JSON file on the node, not its text", _A_FILE, file=True),
         "project": Setting("the project's id alone", r"^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$"),
         "region": Setting("a location alone, such as global or europe-west3", r"^[a-z]+(-[a-z0-9]+)*$"),
         "key_ring": Setting("the key ring's name alone, not projects/…", _A_NAME),
@@ -160,6 +171,7 @@ GCP = SealKind(
     ("project", "region", "key_ring", "crypto_key"),
     plugin=_PLUGIN,
     service=Service("http", "https://cloudkms.googleapis.com"),
+    cloud=True,
     remark="Without `credentials` the nodes use the service account of their machine, as they should.",
 )
 OCI = SealKind(
@@ -189,6 +201,7 @@ OCI = SealKind(
         ),
     ),
     service=Service("http", setting="crypto_endpoint"),
+    cloud=True,
     remark="The nodes use the principal of their instance, or with `auth_type_api_key` the API key in `~/.oci/config`.",
 )
 TRANSIT = SealKind(
@@ -212,19 +225,22 @@ TRANSIT = SealKind(
     service=Service("transit", setting="address"),
     remark="An orphaned, periodic token that may `update` encrypt/KEY and decrypt/KEY, and nothing else.",
 )
+_KEY_FILE = Setting("file:// and a path, or env:// and a variable", r"^(file|env)://.+$", file=True)
 STATIC = SealKind(
     "static",
     {
         "current_key_id": TEXT,
-        "current_key": Setting("file:// and a path, or env:// and a variable", r"^(file|env)://.+$"),
+        "current_key": _KEY_FILE,
         "previous_key_id": TEXT,
-        "previous_key": Setting("file:// and a path, or env:// and a variable", r"^(file|env)://.+$"),
+        "previous_key": _KEY_FILE,
     },
     ("current_key_id", "current_key"),
     absent={"vault>=0": "HashiCorp Vault has no static seal", "openbao<2.4": "OpenBao has it since 2.4"},
     together=(("previous_key_id", "previous_key"),),
     differ=(("current_key_id", "previous_key_id"), ("current_key", "previous_key")),
     service=Service("file", setting="current_key"),
+    key_ids=("current_key_id", "previous_key_id"),
+    previous={"previous_key_id": "current_key_id", "previous_key": "current_key"},
     remark="32 bytes in a file of each node, seen from there.",
     outside_limit=_READ_BY_ALL,
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from orchestrator.report import out
+from orchestrator.report import err, out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.beginning import Begun
     from orchestrator.cluster.nodes import Seen
     from orchestrator.commands.cluster import Raised
+    from orchestrator.commands.cluster_render import Rendered
     from orchestrator.declared import Cluster
     from orchestrator.documents import Json
 
@@ -71,4 +72,26 @@ def begun_document(begun: Begun, *, keys: bool) -> dict[str, Json]:
         "root_token": begun.dead,
         "keys": [str(path) for path in begun.shares],
         **shares,
+    }
+
+
+def show_rendered(found: Rendered) -> None:
+    table = Table("file", box=None, pad_edge=False, header_style="dim")
+    table.add_column("bytes", justify="right")
+    table.add_column("")
+    for path, text in found.files.items():
+        state = "" if found.out is None else "written" if path in found.changed else "as it was"
+        table.add_row(path, str(len(text.encode())), state)
+    out().print(table)
+    for path in found.left:
+        err().print(f"{path} is of an older rendering, and not rendered any more; delete it if nobody needs it")
+
+
+def rendered_document(found: Rendered) -> dict[str, Json]:
+    return {
+        "cluster": found.cluster,
+        "files": dict(found.files),
+        "out": str(found.out) if found.out else None,
+        "changed": list(found.changed),
+        "left": list(found.left),
     }

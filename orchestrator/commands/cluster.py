@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster import beginning, keys, nodes
 from orchestrator.cluster.beginning import Begun, Ground
-from orchestrator.cluster.machines import choose, local
+from orchestrator.cluster.machines import choose
 from orchestrator.commands import plan as plans
 from orchestrator.config import clusters
 from orchestrator.config.load import load
@@ -37,11 +37,11 @@ class Raised:
 
 
 def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None], progress: Progress) -> Raised:
-    """Start every node of a local cluster, and begin the cluster if it is new."""
+    """Start every node of a cluster that runs here, and begin the cluster if it is new."""
     declared = clusters.named(root, name, environ)
     check(root, declared)
-    with choose.opened_local(root, declared, environ) as control:
-        control.place()
+    with choose.opened_here(root, declared, environ) as control:
+        control.place(tell)
         for node in control.cluster.nodes:
             control.install(node)
         for node in control.cluster.nodes:
@@ -85,19 +85,16 @@ def applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]]
 def down(
     root: Path, name: str, environ: Mapping[str, str], *, wipe: bool, agree: Callable[[], None]
 ) -> tuple[str, ...]:
-    """Stop every process of a local cluster; with `wipe`, delete what it kept."""
+    """Stop all that runs here of a cluster; with `wipe`, delete what it kept."""
     declared = clusters.named(root, name, environ)
     if wipe:
         agree()
-    home = local.folder(root, declared.name)
-    if not home.exists():
-        return ()
-    with choose.opened_local(root, declared, environ) as control:
+    with choose.opened_here(root, declared, environ) as control:
         stopped = control.down()
         if wipe:
             for environment in _environments(root, name):  # what Terraform knew of it is gone with it
                 files.remove(folder_of(root, environment))
-            files.remove(home)
+            control.forget()
         return stopped
 
 

@@ -130,7 +130,7 @@ def _word(value: Json) -> str:
 
 
 def _snapshots(said: Plain) -> Snapshots:
-    return Snapshots(seconds(said["every"]), said["keep"], said["to"])
+    return Snapshots(seconds(said["every"]), said["keep"], said["to"], said.get("encryption", "AES256"))
 
 
 def _beginning(said: Plain) -> Beginning:

@@ -139,6 +139,11 @@ NODES: Schema = {
                 "pattern": "^(file:///.+|file:[^/].*|s3://[^/]+(/.*)?)$",
                 "description": "file:///folder or s3://bucket/prefix",
             },
+            "encryption": {
+                **TEXT,
+                "pattern": "^(AES256|aws:kms(:.+)?)$",
+                "description": "how S3 encrypts it: AES256, aws:kms or aws:kms:KEY",
+            },
         },
         MAP_OF_SETTINGS,
         ("every", "keep", "to"),

@@ -314,7 +314,10 @@ def _size(node: Node) -> tuple[int, int]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML for people: a text of several lines stands as such."""
+    """YAML for people: a text of several lines stands as such, and what occurs twice is written twice."""
+
+    def ignore_aliases(self, data: Json) -> bool:  # noqa: ARG002 - it is asked of each value
+        return True
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

@@ -16,7 +16,7 @@ from orchestrator.errors import StrongroomError
 from orchestrator.local import files, process, servers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from orchestrator.cluster.machines.helpers import Helper
@@ -96,7 +96,7 @@ class Local:
             )
         return found
 
-    def place(self) -> None:
+    def place(self, tell: Callable[[str], None] = lambda _: None) -> None:  # noqa: ARG002 - it takes no time here
         """Give each node its ports and its certificate, and start what its seal needs beside it."""
         files.private_folder(self.home)
         for seal in self._seals():
@@ -203,6 +203,9 @@ class Local:
             reap(here)
         stopped += [name for name in sorted({helper.folder for helper in self.helpers()}) if self._stop_helper(name)]
         return tuple(stopped)
+
+    def forget(self) -> None:
+        files.remove(self.home)
 
     def _stop_helper(self, name: str) -> bool:
         here = self.home / name
