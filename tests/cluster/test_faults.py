@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
+import socketserver
 import subprocess
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from orchestrator.cluster.health.judge import Health
     from orchestrator.declared import Node
+    from orchestrator.documents import Json
 
 pytestmark = pytest.mark.server
-MEBI = 1 << 20
 
 
 def told(found: Health) -> list[str]:
@@ -152,3 +152,112 @@ def test_a_hanging_kms_is_named_in_place_of_no_leader(kms: tuple[House, Proxy]) 
     )
     assert told(found)[1].startswith(f"{NAME}: no node leads, as the key service does not do its part: n")
     assert lost == []
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """A file system of its own, which can be filled; the test is skipped where nobody may mount one."""
+    place.mkdir(mode=0o700)
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=64m,mode=0700", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield place
+    finally:
+        subprocess.run(["/bin/umount", str(place)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    return filler
+
+
+def stopped(node: Node, line: str) -> bool:
+    """Whether it no longer takes part: it cannot keep raft's log, or has ended as it could not apply an entry."""
+    lags = line.startswith(f"{node.name}: is ") and line.endswith(" entries behind the leader and does not catch up")
+    return lags or (line.startswith(f"{node.name}: has ended: ") and "no space left on device" in line)
+
+
+def test_a_node_whose_disk_is_full_is_told_and_comes_back_when_there_is_room(kms: tuple[House, Proxy]) -> None:
+    house, _ = kms
+    standby = next(one.node for one in nodes.look(house.cluster) if not one.active)
+    here = local.folder(house.root, NAME) / "nodes" / standby.name
+    with writing(house) as writer, house.control() as control:
+        control.stop(standby)
+        control.wipe(standby)
+        with small_disk(here / "data") as disk:
+            try:
+                control.start(standby)
+                until(house, lambda found: found.word == "healthy")
+                filler = fill(disk)
+                found = until(house, lambda one: any(stopped(standby, line) for line in told(one)))
+                writer.wait_for(20)
+                filler.unlink()
+                control.start(standby)
+                again = until(house, lambda one: one.word == "healthy")
+                writer.stop()
+                lost = writer.lost()
+            finally:
+                control.stop(standby)
+        control.start(standby)
+
+    assert found.code == 1
+    assert f"{standby.name}: its disk is full: 0 KiB of it are left" in told(found)
+    assert told(again) == []
+    assert lost == []
+
+
+class Swallow(socketserver.BaseRequestHandler):
+    """A collector of audit logs that keeps nothing."""
+
+    def handle(self) -> None:
+        while self.request.recv(65536):
+            pass
+
+
+@contextmanager
+def collectors() -> Iterator[tuple[Proxy, Proxy]]:
+    """Two ways to one collector, each of which can be shut."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Swallow) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = int(server.server_address[1])
+        try:
+            with proxies.before(port) as one, proxies.before(port) as other:
+                yield one, other
+        finally:
+            server.shutdown()
+
+
+def test_audit_devices_that_fail_are_told_though_health_says_200(tmp_path: Path) -> None:
+    with collectors() as (one, other):
+        audit: Json = {
+            name: {"type": "socket", "address": f"127.0.0.1:{proxy.port}", "socket_type": "tcp"}
+            for name, proxy in (("one", one), ("other", other))
+        }
+        with standing(tmp_path, declared("2.7.2", STATIC, size=1, audit=audit)) as house:
+            whole = status(house)
+            one.set(REFUSE)
+            half = until(house, lambda found: found.code == 1)
+            other.set(REFUSE)
+            none = until(house, lambda found: found.code == 5)
+            seen = nodes.look(house.cluster)
+            one.set(PASS)
+            other.set(PASS)
+            again = until(house, lambda found: found.code == 0)
+
+    assert told(whole) == []
+    assert told(half) == [
+        f"n1: audit device one fails: its collector at 127.0.0.1:{one.port} does not take connections"
+    ]
+    assert told(none) == [
+        (
+            "n1: every request is refused with 500, though health says 200: no audit device takes what it is given; "
+            "make room or bring the collector back, nothing else is wrong"
+        )
+    ]
+    assert [node.health.status for node in seen] == [200]
+    assert told(again) == []
