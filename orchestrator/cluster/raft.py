@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.live.server import Server
 
 CONFIGURATION = "sys/storage/raft/configuration"
+REMOVE = "sys/storage/raft/remove-peer"
 AUTOPILOT = "sys/storage/raft/autopilot/state"
 
 
@@ -71,7 +72,7 @@ def quorum(voters: int) -> int:
 def remove(server: Server, name: str) -> None:
     """Take a peer out, unless it is out already."""
     if any(one.name == name for one in peers(server)):
-        server.write("sys/storage/raft/remove-peer", {"server_id": name})
+        server.write(REMOVE, {"server_id": name})
 
 
 def applied(cluster: Cluster, node: Node) -> int | None:

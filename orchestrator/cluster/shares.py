@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import time
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from orchestrator.errors import StrongroomError, Unreachable
 from orchestrator.live import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.cluster.nodes import Seen
     from orchestrator.declared import Cluster, Node
@@ -31,6 +32,7 @@ _TRIES = 200
 _SLOW = 30.0  # a server that asks its KMS is not quick
 BAD_REQUEST = 400
 _LEAST = 16
+_SHUT = "it took enough of them, but it did not open; its log says why"
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,13 @@ def _typed() -> Iterator[Share]:
         raise StrongroomError(f"{FLAG} prompt: there is no terminal to type it on") from error
 
 
-def hand(cluster: Cluster, node: Node, shares: Sequence[Share], seconds: float = 60.0) -> Opened:
-    """Give a sealed node shares until it is open; what others gave it before counts, unless it does not fit."""
+def hand(
+    cluster: Cluster, node: Node, shares: Sequence[Share], seconds: float = 60.0, *, migrate: bool = False
+) -> Opened:
+    """Give a sealed node shares until it is open; what others gave it before counts, unless it does not fit.
+
+    With `migrate` they are those of the seal that is left, for a node that knows both.
+    """
     seen = _joined(cluster, node, seconds)
     threshold, progress = (int(seen.seal.document.get(name) or 0) for name in ("t", "progress"))
     if not seen.sealed:
@@ -126,10 +133,12 @@ def hand(cluster: Cluster, node: Node, shares: Sequence[Share], seconds: float =
     failed: list[tuple[Share, ...]] = []
     why = ""
     for tried in islice(_rounds(shares, threshold, progress), _TRIES):
-        said = _submit(cluster, node, tried)
+        said = _submit(cluster, node, tried, {"migrate": True} if migrate else {})
         if said.ok:
-            sealed, progress = bool(said.document.get("sealed")), int(said.document.get("progress") or 0)
-            return Opened(node.name, sealed, progress, threshold, () if sealed else _wrong(failed, tried), why)
+            progress = int(said.document.get("progress") or 0)
+            sealed = bool(said.document.get("sealed")) and (progress > 0 or not _opens(cluster, node))
+            wrong = () if sealed else _wrong(failed, tried)
+            return Opened(node.name, sealed, progress, threshold, wrong, "" if progress else why or _SHUT)
         failed.append(tried)
         why, progress = said.words, 0  # the server forgets all of them
     return Opened(node.name, sealed=True, progress=progress, threshold=threshold, why=why)
@@ -144,6 +153,16 @@ def _joined(cluster: Cluster, node: Node, seconds: float) -> Seen:
     return of(nodes.wait(cluster, f"{node.name} can be unsealed", lambda seen: of(seen).initialised, seconds))
 
 
+def _opens(cluster: Cluster, node: Node) -> bool:
+    """Whether a node that took enough shares is open soon: one that joins has to show them to the leader first."""
+    deadline = time.monotonic() + _SLOW
+    while (seen := nodes.see(cluster, node)).sealed or not seen.answers:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(nodes.PAUSE)
+    return True
+
+
 def _rounds(shares: Sequence[Share], threshold: int, progress: int) -> Iterator[tuple[Share, ...]]:
     """What to hand over in one go: on top of what is there, and then every choice of ours that could be enough."""
     if shares and (progress or len(shares) < threshold):
@@ -152,11 +171,11 @@ def _rounds(shares: Sequence[Share], threshold: int, progress: int) -> Iterator[
         yield from combinations(shares, threshold)
 
 
-def _submit(cluster: Cluster, node: Node, shares: Sequence[Share]) -> Said:
+def _submit(cluster: Cluster, node: Node, shares: Sequence[Share], more: Mapping[str, Json]) -> Said:
     """What the node says to the last share that it takes: it is open, needs more, or they do not fit."""
     url, ca = cluster.url(node), nodes.trusted(cluster)
     for share in shares:
-        body: dict[str, Json] = {"key": share.value}
+        body: dict[str, Json] = {"key": share.value, **more}
         said = probe.ask(url, "sys/unseal", ca=ca, method="PUT", body=body, seconds=_SLOW)
         if not said.ok and said.status != BAD_REQUEST:
             raise Unreachable(f"{node.name}: sys/unseal is not answered: {said.words}")

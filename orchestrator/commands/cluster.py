@@ -1,4 +1,4 @@
-"""Clusters: bring one up, begin it, see how it stands, take it down."""
+"""Clusters: bring one up, begin it, take it down."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster import beginning, keys, nodes
 from orchestrator.cluster.beginning import Begun, Ground
-from orchestrator.cluster.machines import choose, local
+from orchestrator.cluster.machines import choose
 from orchestrator.commands import plan as plans
 from orchestrator.config import clusters
 from orchestrator.config.load import load
@@ -37,41 +37,39 @@ class Raised:
 
 
 def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None], progress: Progress) -> Raised:
-    """Start every node of a local cluster, and begin the cluster if it is new."""
+    """Start every node of a cluster that runs here, and begin the cluster if it is new."""
     declared = clusters.named(root, name, environ)
-    _check(root, declared)
-    with choose.opened_local(root, declared, environ) as control:
-        control.place()
+    check(root, declared)
+    with choose.opened_here(root, declared, environ) as control:
+        control.place(tell)
         for node in control.cluster.nodes:
             control.install(node)
         for node in control.cluster.nodes:
             tell(f"starting {node.name}")
             control.start(node)
         cluster = control.cluster
-        seen = nodes.wait(cluster, "every node answers", lambda all_: all(one.answers for one in all_), _STARTS)
-        begun = None
-        if _is_new(root, cluster, seen):
-            begun = beginning.begin(Ground(root, cluster, control, environ, _applier(root, progress), tell))
-        return Raised(cluster, nodes.wait(cluster, "every node is open", _open, _STARTS), begun)
+        ground = Ground(root, cluster, control, environ, applier(root, progress), tell)
+        begun = beginning.begin(ground) if _is_new(root, cluster) else None
+        beginning.unlock(ground)
+        return Raised(cluster, nodes.look(cluster), begun)
 
 
-def _check(root: Path, declared: Cluster) -> None:
+def check(root: Path, declared: Cluster) -> None:
     """What the beginning will need, before anything is begun."""
     beginning.check(declared)
     load(root, declared.init.environment, None)
 
 
-def _is_new(root: Path, cluster: Cluster, seen: tuple[Seen, ...]) -> bool:
+def _is_new(root: Path, cluster: Cluster) -> bool:
+    """Whether it is empty, or an earlier beginning did not end; nodes with a lost storage may never answer."""
     place = keys.folder(root, cluster)
-    unfinished = (place / keys.ROOT_TOKEN).exists() or (place / beginning.UNFINISHED).exists()
-    return unfinished or not any(one.initialised for one in seen)
+    if (place / keys.ROOT_TOKEN).exists() or (place / keys.UNFINISHED).exists():
+        return True
+    seen = nodes.wait(cluster, "every node answers", lambda all_: all(one.answers for one in all_), _STARTS)
+    return not any(one.initialised for one in seen)
 
 
-def _open(seen: object) -> bool:
-    return isinstance(seen, tuple) and not any(one.sealed for one in seen)
-
-
-def _applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]], None]:
+def applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]], None]:
     def apply(environment: str, environ: Mapping[str, str]) -> None:
         asked = plans.Asked(many=True)
         done = plans.apply(root, environment, environ, progress, lambda _: None, asked)
@@ -85,20 +83,24 @@ def _applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]
 def down(
     root: Path, name: str, environ: Mapping[str, str], *, wipe: bool, agree: Callable[[], None]
 ) -> tuple[str, ...]:
-    """Stop every process of a local cluster; with `wipe`, delete what it kept."""
+    """Stop all that runs here of a cluster; with `wipe`, delete what it kept."""
     declared = clusters.named(root, name, environ)
     if wipe:
         agree()
-    home = local.folder(root, declared.name)
-    if not home.exists():
-        return ()
-    with choose.opened_local(root, declared, environ) as control:
+    with choose.opened_here(root, declared, environ) as control:
         stopped = control.down()
         if wipe:
             for environment in _environments(root, name):  # what Terraform knew of it is gone with it
                 files.remove(folder_of(root, environment))
-            files.remove(home)
+            control.forget()
         return stopped
+
+
+def build(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None]) -> tuple[str, ...]:
+    """Make the images of a cluster of containers, without starting any."""
+    declared = clusters.named(root, name, environ)
+    with choose.opened_compose(root, declared, environ) as containers:
+        return containers.build(tell)
 
 
 def _environments(root: Path, cluster: str) -> list[str]:
@@ -106,8 +108,3 @@ def _environments(root: Path, cluster: str) -> list[str]:
     named = {name: whole(root, name, []) for name in environments(root)}
     places = {name: node.at(["cluster"]) if node else None for name, node in named.items()}
     return [name for name, place in places.items() if place and place.value == cluster]
-
-
-def status(root: Path, name: str, environ: Mapping[str, str]) -> tuple[Cluster, tuple[Seen, ...]]:
-    cluster = choose.placed(root, clusters.named(root, name, environ))
-    return cluster, nodes.look(cluster)

@@ -89,6 +89,11 @@ class Node(NamedTuple):
         return [one.plain() for one in self.value] if isinstance(self.value, list) else self.value
 
 
+def is_open(node: Node) -> bool:
+    """Whether only the machine knows what it says, as a placeholder is not filled in."""
+    return isinstance(node.value, str) and "${" in node.value
+
+
 def problem(where: Where, message: str) -> Problem:
     return Problem(where.file, where.line, where.column, message)
 

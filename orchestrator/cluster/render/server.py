@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from orchestrator.cluster.render.hcl import Block, text
 from orchestrator.cluster.render.product import product
 from orchestrator.cluster.seals import SEALS
-from orchestrator.config.checks import lacks
 from orchestrator.shapes import duration, seconds
 
 if TYPE_CHECKING:
@@ -82,9 +81,9 @@ def _raft(cluster: Cluster, node: Node | None) -> Block:
 
 
 def _plugins(cluster: Cluster) -> Iterator[Block]:
-    for seal in {one.kind: one for one in (cluster.seal, cluster.migrate_from) if one}.values():
-        if lacks(SEALS[seal.kind].plugin, cluster):
-            yield Block("plugin", ("kms", seal.kind), {"command": f"{seal.kind}-plugin"})
+    for name, one in cluster.plugins.items():
+        args: dict[str, Json] = {"args": list(one.args)} if one.args else {}
+        yield Block("plugin", ("kms", name), {"command": one.command, "sha256sum": one.sha256sum, **args})
 
 
 def _seal(seal: Seal, *, disabled: bool) -> Block:
