@@ -96,6 +96,13 @@ def down(
         return stopped
 
 
+def build(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None]) -> tuple[str, ...]:
+    """Make the images of a cluster of containers, without starting any."""
+    declared = clusters.named(root, name, environ)
+    with choose.opened_compose(root, declared, environ) as containers:
+        return containers.build(tell)
+
+
 def _environments(root: Path, cluster: str) -> list[str]:
     """The environments of a cluster."""
     named = {name: whole(root, name, []) for name in environments(root)}

@@ -178,6 +178,8 @@ NODES: Schema = {
             "disable_standby_reads": _FLAG,
             "disable_mlock": _FLAG,
             "plugin_directory": _PATH,
+            "default_lease_ttl": _DURATION,
+            "max_lease_ttl": _DURATION,
             "log_level": words("trace", "debug", "info", "warn", "error"),
         },
         MAP_OF_SETTINGS,
