@@ -78,7 +78,7 @@ def test_a_key_that_has_ended_is_refused_before_the_cluster_begins(home: Path, t
 def test_a_damaged_key_is_refused_or_read_and_never_a_crash() -> None:
     dice = random.Random(19)  # noqa: S311 - the same damage every time
     whole = pgp.public((KEYS / "ada.asc").read_bytes()).content
-    outcomes = set()
+    outcomes: set[type] = set()
     for _ in range(2000):
         damaged = bytearray(whole[: dice.randrange(1, len(whole) + 1)])
         for _ in range(dice.randrange(4)):
