@@ -17,6 +17,7 @@ from orchestrator.tasks import (
     cluster_nodes,
     cluster_render,
     cluster_snapshots,
+    compose,
 )
 
 if TYPE_CHECKING:
@@ -546,15 +547,9 @@ def issue(
         report.as_json(report.issued_document(issued)) if format == "json" else report.show_issued(issued)
 
 
-cluster = Collection(
-    "cluster",
-    *cluster_begin.TASKS,
-    *cluster_health.TASKS,
-    *cluster_life.TASKS,
-    *cluster_nodes.TASKS,
-    *cluster_render.TASKS,
-    *cluster_snapshots.TASKS,
-)
+ROOMS = (cluster_begin, cluster_health, cluster_life, cluster_nodes, cluster_render, cluster_snapshots)
+cluster = Collection("cluster", *(one for room in ROOMS for one in room.TASKS))
+containers = Collection("compose", *compose.TASKS)
 snapshots = Collection("snapshots", cluster_snapshots.drill)
 approle = Collection("approle")
 approle.add_task(issue)
@@ -579,6 +574,7 @@ namespace = Collection(
     test,
     approle,
     cluster,
+    containers,
     snapshots,
     incident,
 )

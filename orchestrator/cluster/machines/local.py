@@ -125,10 +125,13 @@ class Local:
         servers.fetch(self._program(), self.lock)
 
     def _seals(self) -> list[Seal]:
-        """The seals that we have to help."""
+        """The seals that we have to help.
+
+        The one that is left comes first: where both take one variable, the new one's token may use both keys.
+        """
         if self.brought is not None:
             return []
-        return [one for one in (self.declared.seal, self.declared.migrate_from) if one]
+        return [one for one in (self.declared.migrate_from, self.declared.seal) if one]
 
     def _save_ports(self) -> None:
         """Ports of last time, but anew from the kernel for a node that does not run and whose port is taken."""
