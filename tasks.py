@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from invoke import Collection, task  # noqa: TID251 - the one module that may
 
 from orchestrator.entry import answering, ask
-from orchestrator.tasks import cluster_begin, cluster_health, cluster_life, cluster_nodes, cluster_render
+from orchestrator.tasks import cluster_begin, cluster_health, cluster_keys, cluster_life, cluster_nodes, cluster_render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -543,6 +543,7 @@ cluster = Collection(
     "cluster",
     *cluster_begin.TASKS,
     *cluster_health.TASKS,
+    *cluster_keys.TASKS,
     *cluster_life.TASKS,
     *cluster_nodes.TASKS,
     *cluster_render.TASKS,
