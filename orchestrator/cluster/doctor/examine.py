@@ -106,6 +106,9 @@ def receive(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Patien
         direct,
         tokens,
         {node.name: _process(root, declared, node) for node in declared.nodes},
+        within(
+            gather.ALL, {one.name: partial(beside.is_current, root, declared, environ, one) for one in declared.nodes}
+        ),
         within(gather.ALL, {"": lambda: key_service.turns(facts.cluster.seal, secrets)})[""],
     )
 

@@ -63,6 +63,7 @@ class Patient:
     direct: Mapping[str, Said | Unknown]  # by node: the configuration, asked through this very node
     tokens: tuple[Token, ...] | Unknown
     processes: Mapping[str, Process | Unknown]
+    current: Mapping[str, bool | Unknown | None]  # whether a node runs with what is declared now
     key_rotation: bool | Unknown | None  # None where a key is not turned, or not by whom we could ask
 
     @property
