@@ -63,6 +63,6 @@ def seal_secrets(root: Path, declared: Cluster, environ: Mapping[str, str]) -> M
     if declared.run == "local":
         helper = HELPERS.get(declared.seal.kind)
         return helper.environ(local.folder(root, declared.name), declared.seal) if helper else {}
-    known = {name: secret.variable for name, secret in SEALS[declared.seal.kind].secrets.items()}
+    known = {name: secret.of(declared.server) for name, secret in SEALS[declared.seal.kind].secrets.items()}
     said = {name: str(declared.seal.settings[name]) for name in known if name in declared.seal.settings}
     return {known[name]: secrets.resolve(one, environ, root) for name, one in said.items() if is_reference(one)}
