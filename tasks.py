@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from invoke import Collection, task  # noqa: TID251 - the one module that may
 
 from orchestrator.entry import answering, ask
-from orchestrator.tasks import (, cluster_begin, cluster_health, cluster_life, cluster_nodes, cluster_render, compose
+from orchestrator.tasks import (
     cluster_begin,
     cluster_health,
     cluster_life,
     cluster_nodes,
     cluster_render,
     cluster_snapshots,
+    compose,
 )
 
 if TYPE_CHECKING:
@@ -546,9 +547,8 @@ def issue(
         report.as_json(report.issued_document(issued)) if format == "json" else report.show_issued(issued)
 
 
-cluster = Collection("cluster", *cluster_begin.TASKS, *cluster_health.TASKS, *cluster_life.TASKS, *cluster_nodes.TASKS, *cluster_render.TASKS, *cluster_snapshots.TASKS)
-
-
+ROOMS = (cluster_begin, cluster_health, cluster_life, cluster_nodes, cluster_render, cluster_snapshots)
+cluster = Collection("cluster", *(one for room in ROOMS for one in room.TASKS))
 containers = Collection("compose", *compose.TASKS)
 snapshots = Collection("snapshots", cluster_snapshots.drill)
 approle = Collection("approle")
