@@ -48,7 +48,6 @@ class Token:
     ttl: int
     endless: bool
     period: int
-    orphan: bool
     namespace: str
 
 
