@@ -195,6 +195,22 @@ def _open(ground: Ground) -> None:
     nodes.wait(ground.cluster, "every node is unsealed", _all_open, PATIENCE)
 
 
+def reopen(ground: Ground) -> None:
+    """Unseal with the shares that lie here what does not unseal itself, after its nodes were stopped."""
+    if SEALS[ground.cluster.seal.kind].auto:
+        return
+    sealed = [one.node for one in nodes.look(ground.cluster) if one.sealed]
+    shares = keys.bare(ground.keys, "unseal")
+    if sealed and not shares:
+        name = ground.cluster.name
+        raise Refused(
+            f"{', '.join(node.name for node in sealed)}: sealed, and no unseal keys lie in {ground.keys}: "
+            f"unseal with `invoke cluster.unseal -c {name}`"
+        )
+    for node in sealed:
+        unseal(ground.cluster, node, shares)
+
+
 def unseal(cluster: Cluster, node: Node, shares: Sequence[str]) -> None:
     """Hand shares to one node until it is open; a follower takes them only once it has joined."""
     nodes.wait(cluster, f"{node.name} has joined", lambda seen: _of(seen, node).initialised, PATIENCE)

@@ -102,6 +102,8 @@ class Writer:
                 self.failures.append(f"{number}: {status}")
             connection.close()
             connection = None
+        if connection is not None:
+            connection.close()
 
     def _connected(self) -> http.client.HTTPConnection | None:
         leader = nodes.leader(nodes.look(self.cluster, PATIENCE))
