@@ -49,12 +49,9 @@ def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], 
             tell(f"starting {node.name}")
             control.start(node)
         cluster = control.cluster
-        seen = nodes.wait(cluster, "every node answers", _Starting(control), _STARTS)
-        begun, ground = None, Ground(root, cluster, control, environ, applier(root, progress), tell)
-        if _is_new(root, cluster, seen):
-            begun = beginning.begin(ground)
-        else:
-            beginning.reopen(ground)
+        ground = Ground(root, cluster, control, environ, applier(root, progress), tell)
+        begun = beginning.begin(ground) if _is_new(root, cluster, control) else None
+        beginning.unlock(ground)
         return Raised(cluster, nodes.wait(cluster, "every node is open, and one leads", _serves, _STARTS), begun)
 
 
@@ -64,10 +61,13 @@ def check(root: Path, declared: Cluster) -> None:
     load(root, declared.init.environment, None)
 
 
-def _is_new(root: Path, cluster: Cluster, seen: tuple[Seen, ...]) -> bool:
+def _is_new(root: Path, cluster: Cluster, control: Machines) -> bool:
+    """Whether it is empty, or an earlier beginning did not end; nodes with a lost storage may never answer."""
     place = keys.folder(root, cluster)
-    unfinished = (place / keys.ROOT_TOKEN).exists() or (place / keys.UNFINISHED).exists()
-    return unfinished or not any(one.initialised for one in seen)
+    if (place / keys.ROOT_TOKEN).exists() or (place / keys.UNFINISHED).exists():
+        return True
+    seen = nodes.wait(cluster, "every node answers", _Starting(control), _STARTS)
+    return not any(one.initialised for one in seen)
 
 
 @dataclass
@@ -120,6 +120,13 @@ def down(
                 files.remove(folder_of(root, environment))
             control.forget()
         return stopped
+
+
+def build(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None]) -> tuple[str, ...]:
+    """Make the images of a cluster of containers, without starting any."""
+    declared = clusters.named(root, name, environ)
+    with choose.opened_compose(root, declared, environ) as containers:
+        return containers.build(tell)
 
 
 def _environments(root: Path, cluster: str) -> list[str]:

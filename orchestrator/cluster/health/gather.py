@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,18 +13,22 @@ from orchestrator.cluster import nodes
 from orchestrator.cluster.health import handshake, inside, key_service
 from orchestrator.cluster.health.asking import Unknown, within
 from orchestrator.cluster.health.facts import UNKNOWN, Facts, KeyService, NodeFacts, Room
+from orchestrator.cluster.lead import ELSEWHERE
 from orchestrator.cluster.machines import beside, choose
-from orchestrator.errors import StrongroomError
+from orchestrator.errors import StrongroomError, Unreachable
 from orchestrator.live import probe
+from orchestrator.live.session import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from orchestrator.cluster.health.facts import Certificate, Inside, Snapshot
     from orchestrator.declared import Cluster, Node
     from orchestrator.documents import Json
     from orchestrator.live.probe import Said
+    from orchestrator.live.session import Session
 
 ONE = 2.0  # seconds for one question
 ALL = 4.0  # seconds for all of one round
@@ -120,8 +126,6 @@ def _room(ground: Ground, node: Node) -> Room | Unknown:
 
 
 def disk(path: Path) -> Room:
-    import os  # noqa: PLC0415 - the one use
-
     found = os.statvfs(path)
     return Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
@@ -164,15 +168,34 @@ def _second_round(ground: Ground, seen: Sequence[NodeFacts]) -> dict[str, Callab
     }
 
 
-def _inside(ground: Ground, seen: Sequence[NodeFacts]) -> Inside | Unknown:
+def _inside(ground: Ground, seen: Sequence[NodeFacts]) -> Inside:
+    leader = _asked_leader(seen)
+    with _session(ground.root, ground.cluster, leader, ground.environ) as session:
+        return inside.look(session, beside.folder(ground.root, ground.declared, leader.seen.node))
+
+
+def session(root: Path, facts: Facts, environ: Mapping[str, str]) -> AbstractContextManager[Session]:
+    """A login at the leader that these facts know, without waiting for another."""
+    return _session(root, facts.cluster, _asked_leader(facts.nodes), environ)
+
+
+def _asked_leader(seen: Sequence[NodeFacts]) -> NodeFacts:
     leader = next((one for one in seen if one.seen.active), None)
     if leader is None:
-        return Unknown("no node leads, and only a leader can be asked")
+        raise Unreachable("no node leads, and only a leader can be asked")
     if leader.unrecorded:
-        return Unknown(f"{leader.name} refuses every request, as no audit device takes them")
-    there = replace(ground.cluster, address=leader.seen.url, run="")
-    environ = {name: value for name, value in ground.environ.items() if not name.endswith(("_ADDR", "_CACERT"))}
-    return inside.look(ground.root, ground.declared, there, leader.seen.node, environ)
+        raise Unreachable(f"{leader.name} refuses every request, as no audit device takes them")
+    return leader
+
+
+@contextmanager
+def _session(root: Path, cluster: Cluster, leader: NodeFacts, environ: Mapping[str, str]) -> Iterator[Session]:
+    there = replace(cluster, address=leader.seen.url, run="", embedded=False)
+    opened = connect(there, "", {name: value for name, value in environ.items() if name not in ELSEWHERE}, root)
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 def _lags(ground: Ground, seen: Sequence[NodeFacts]) -> dict[str, int | Unknown]:

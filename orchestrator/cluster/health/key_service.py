@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from orchestrator.cluster.health.asking import Unknown
 from orchestrator.cluster.health.facts import BAD, OK, UNKNOWN, KeyService
 from orchestrator.cluster.seals import SEALS
 from orchestrator.live import probe, trust
@@ -17,10 +18,12 @@ from orchestrator.live import probe, trust
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from orchestrator.cluster.seals import Service
     from orchestrator.declared import Seal
     from orchestrator.documents import Json
 
 SECONDS = 2.0
+_TURNED = "aws-kms"
 _USABLE = "Enabled"
 _SILENT = f"does not answer within {SECONDS:.0f} s"
 _REFUSING = "refuses connections"
@@ -33,8 +36,7 @@ def look(seal: Seal, secrets: Mapping[str, str]) -> KeyService | None:
     kind = SEALS[seal.kind]
     if kind.service is None:
         return KeyService("", UNKNOWN, f"a seal {kind.name} can be asked by its nodes alone") if kind.auto else None
-    address = str(seal.settings.get(kind.service.setting) or kind.service.address.format_map(_Settings(seal.settings)))
-    return _ASKED[kind.service.asked](address, seal, secrets)
+    return _ASKED[kind.service.asked](_address(seal, kind.service), seal, secrets)
 
 
 class _Settings(dict[str, object]):
@@ -59,6 +61,27 @@ def _aws(address: str, seal: Seal, secrets: Mapping[str, str]) -> KeyService:
     key = found["KeyMetadata"]
     state = str(key["KeyState"])
     return KeyService(address, OK if state == _USABLE else BAD, f"answers; the key {key['KeyId']} is {state}")
+
+
+def turns(seal: Seal, secrets: Mapping[str, str]) -> bool | Unknown | None:
+    """Whether the service makes new material of the key by itself; None where no service of ours does."""
+    service = SEALS[seal.kind].service
+    if service is None or service.asked != _TURNED:
+        return None
+    if not secrets.get(_ASSUMED[0]):
+        return Unknown("whether the key turns itself was not asked for, as we have no login there")
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - it takes half a second
+
+    try:
+        client = aws_client(_address(seal, service), seal, secrets)
+        key = client.describe_key(KeyId=str(seal.settings["kms_key_id"]))["KeyMetadata"]["KeyId"]  # not by its alias
+        return bool(client.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"])
+    except (BotoCoreError, ClientError) as error:
+        return Unknown(f"whether the key turns itself: {error}")
+
+
+def _address(seal: Seal, service: Service) -> str:
+    return str(seal.settings.get(service.setting) or service.address.format_map(_Settings(seal.settings)))
 
 
 def aws_client(address: str, seal: Seal, secrets: Mapping[str, str]) -> Json:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LOG = "log"
 _FAILED = "Error"  # how a server that ends begins its last words
+_PANIC, _LOGGED = "panic:", "[ERROR]"
 
 
 def folder(root: Path, declared: Cluster, node: Node) -> Path | None:
@@ -43,7 +44,12 @@ def last_words(root: Path, declared: Cluster, environ: Mapping[str, str], node: 
 
 
 def _why(log: str) -> str:
+    """The last error, and what it ended in; a panic's stack tells nothing to whoever runs it."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
+    panics = [at for at, line in enumerate(lines) if line.startswith(_PANIC)]
+    if panics:
+        before = [line for line in lines[: panics[-1]] if _LOGGED in line]
+        return " ".join([*before[-1:], lines[panics[-1]]])
     errors = [at for at, line in enumerate(lines) if line.startswith(_FAILED)]
     return " ".join(lines[errors[-1] :] if errors else lines[-1:])
 
@@ -53,6 +59,6 @@ def seal_secrets(root: Path, declared: Cluster, environ: Mapping[str, str]) -> M
     if declared.run == "local":
         helper = HELPERS.get(declared.seal.kind)
         return helper.environ(local.folder(root, declared.name), declared.seal) if helper else {}
-    known = {name: secret.variable for name, secret in SEALS[declared.seal.kind].secrets.items()}
+    known = {name: secret.of(declared.server) for name, secret in SEALS[declared.seal.kind].secrets.items()}
     said = {name: str(declared.seal.settings[name]) for name in known if name in declared.seal.settings}
     return {known[name]: secrets.resolve(one, environ, root) for name, one in said.items() if is_reference(one)}

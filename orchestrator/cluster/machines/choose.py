@@ -58,7 +58,10 @@ def opened_here(root: Path, declared: Cluster, environ: Mapping[str, str]) -> It
 
 
 @contextmanager
-def _opened_compose(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Iterator[Compose]:
+def opened_compose(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Iterator[Compose]:
+    """The containers of a cluster, for one command at a time."""
+    if declared.run != "compose":
+        raise Refused(f"cluster {declared.name} is not one of containers; write `run: compose` in its file")
     from orchestrator.cluster.machines.compose import engine  # noqa: PLC0415 - its client is slow to import
 
     with _locked(root, declared) as lock, engine.answering():
@@ -97,4 +100,4 @@ class _Run:
     placed: Callable[[Path, Cluster], Cluster | None]
 
 
-_HERE = {"local": _Run(opened_local, local.placed), "compose": _Run(_opened_compose, control.placed)}
+_HERE = {"local": _Run(opened_local, local.placed), "compose": _Run(opened_compose, control.placed)}

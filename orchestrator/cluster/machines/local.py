@@ -36,8 +36,8 @@ def folder(root: Path, cluster: str) -> Path:
     return root.absolute() / ".strongroom" / "clusters" / cluster
 
 
-def placed(root: Path, declared: Cluster) -> Cluster | None:
-    """The cluster with the ports and paths that it got; None before its first `up`."""
+def placed(root: Path, declared: Cluster, *, helped: bool = True) -> Cluster | None:
+    """The cluster with the ports and paths that it got, and what helps its seal; None before its first `up`."""
     home = folder(root, declared.name)
     saved = files.read(home / "state.json")
     if saved is None:
@@ -59,7 +59,7 @@ def placed(root: Path, declared: Cluster) -> Cluster | None:
         raft=Raft("data", declared.raft.performance_multiplier),
         listener=replace(declared.listener, tls=tls, bind=""),
         audit=tuple(map(_audit, declared.audit)),
-        seal=_seal(home, declared.seal),
+        seal=_seal(home, declared.seal) if helped else declared.seal,
         migrate_from=_seal(home, declared.migrate_from) if declared.migrate_from else None,
         settings={"plugin_directory": "plugins", **declared.settings},
     )
@@ -85,6 +85,9 @@ class Local:
     declared: Cluster
     lock: int
     environ: Mapping[str, str] = field(repr=False)
+    brought: Mapping[str, str] | None = field(
+        default=None, repr=False
+    )  # variables of a seal that needs no help of ours
 
     @property
     def home(self) -> Path:
@@ -92,7 +95,7 @@ class Local:
 
     @property
     def cluster(self) -> Cluster:
-        found = placed(self.root, self.declared)
+        found = placed(self.root, self.declared, helped=self.brought is None)
         if found is None:
             raise StrongroomError(
                 f"cluster {self.declared.name} was never started here; run invoke cluster.up -c {self.declared.name}"
@@ -117,7 +120,7 @@ class Local:
             authority.issue(self.home / "ca", self.at(node) / "tls", node.name, hosts)
 
     def prepare(self) -> None:
-        servers.fetch(self._program(), self.lock)
+        self.fetch()
         if taken := [one.name for one in self.declared.nodes if self._is_taken(one, self._saved())]:
             raise StrongroomError(
                 f"{', '.join(taken)} does not run, and another program has taken its ports: "
@@ -125,8 +128,18 @@ class Local:
             )
         self.place()
 
+    def fetch(self) -> None:
+        """Have the declared server's program on this machine."""
+        servers.fetch(self._program(), self.lock)
+
     def _seals(self) -> list[Seal]:
-        return [one for one in (self.declared.seal, self.declared.migrate_from) if one]
+        """The seals that we have to help.
+
+        The one that is left comes first: where both take one variable, the new one's token may use both keys.
+        """
+        if self.brought is not None:
+            return []
+        return [one for one in (self.declared.migrate_from, self.declared.seal) if one]
 
     def _save_ports(self) -> None:
         """Ports of last time, but anew from the kernel for a node that does not run and whose port is taken."""
@@ -167,14 +180,13 @@ class Local:
         return files.private_folder(files.private_folder(self.home / "nodes") / node.name)
 
     def install(self, node: Node) -> None:
-        program = self._program()
-        servers.fetch(program, self.lock)
+        self.fetch()
         here = self.at(node)
         files.private_folder(here / "plugins")
         files.write(here / "server.hcl", server_hcl(self.cluster, node))
         link = here / ".bao"
         link.unlink(missing_ok=True)
-        link.symlink_to(program.program)
+        link.symlink_to(self._program().program)
         link.replace(here / "bao")
 
     def _program(self) -> Server:
@@ -196,7 +208,7 @@ class Local:
         process.start(here, [program, "server", "-config=server.hcl"], self.lock, self._secrets())
 
     def _secrets(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+        found = dict(self.brought or {})
         for seal in self._seals():
             if helper := HELPERS.get(seal.kind):
                 found |= helper.environ(self.home, seal)

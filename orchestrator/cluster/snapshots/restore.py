@@ -7,13 +7,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import nodes
+from orchestrator.cluster import nodes, raft
 from orchestrator.cluster.machines import choose
 from orchestrator.cluster.snapshots import contents, find, fits, fresh, sent
 from orchestrator.cluster.snapshots.ground import alone, at_leader, now
 from orchestrator.cluster.snapshots.take import take
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.live import probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 WHY = "before a restore"
 _NOTES = "restoring"
 _DIGEST = 12
+_UNPROVEN = 2
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,18 @@ class Restored:
     differences: tuple[Difference, ...] | None
     unseen: str = ""
 
+    @property
+    def code(self) -> int:
+        """0 when all is back, 1 when something differs, 2 when nobody could look."""
+        return _UNPROVEN if self.differences is None else 1 if self.differences else 0
+
 
 def restore(ground: Ground, snapshot: str, agree: Callable[[Intended], None], *, empty: bool = False) -> Restored:
     """Restore a snapshot into the cluster that runs, or into its empty nodes; `empty` makes them so first."""
-    found = find.found(ground, snapshot)
-    with choose.opened(ground.root, ground.declared, ground.environ) as control:
+    with (
+        find.found(ground, snapshot) as found,
+        choose.opened(ground.root, ground.declared, ground.environ) as control,
+    ):
         cluster = control.cluster
         intended = _intended(ground, cluster, found, empty=empty)
         agree(intended)
@@ -73,28 +80,41 @@ def restore(ground: Ground, snapshot: str, agree: Callable[[Intended], None], *,
 
 def _intended(ground: Ground, cluster: Cluster, found: Found, *, empty: bool) -> Intended:
     seen = nodes.look(cluster)
-    leader = nodes.leader(seen)
-    fits.check(found, cluster.seal, next((one.seal_type for one in seen if one.initialised), ""))
     going_on = fresh.under_way(_notes(ground))
-    if leader and empty and not going_on:
-        raise Refused(f"{leader.node.name} leads: there is no need to empty any node; leave --empty out")
-    if not leader or going_on:
-        leader = None
+    leader = None if going_on else nodes.leader(seen)
+    fits.check(found, cluster.seal, next((one.seal_type for one in seen if one.initialised), ""))
+    if leader and empty:
+        raise Refused(f"{leader.node.name} leads: no node has to be emptied; leave --empty out")
+    if leader:
+        _check_quorum(cluster, seen)
+    else:
         _check_empty(cluster, seen, empty=empty or going_on)
-    emptied = tuple(one.node.name for one in seen if one.initialised or not one.answers) if empty else ()
-    emptied = () if going_on else emptied
-    manifest = found.manifest
-    index = int(probe.ask(leader.url, "sys/leader", ca=nodes.trusted(cluster)).document.get("raft_committed_index") or 0) if leader else 0
+    emptied = tuple(one.node.name for one in seen if _may_hold(one)) if empty and not going_on else ()
+    age = found.manifest.age(now()) if found.manifest else None
+    index = (raft.applied(cluster, leader.node) or 0) if leader else 0
     name = leader.node.name if leader else ""
-    digest = _digest(cluster.name, found.sha256, "led" if leader else "empty", emptied)
-    return Intended(cluster.name, found, manifest.age(now()) if manifest else None, name, index, emptied, digest)
+    return Intended(cluster.name, found, age, name, index, emptied, _digest(cluster.name, found.sha256, bool(leader)))
+
+
+def _check_quorum(cluster: Cluster, seen: Sequence[Seen]) -> None:
+    """A leader that has lost the others calls itself one for a while, and what it takes in is never done."""
+    there = [one for one in seen if one.answers and not one.sealed]
+    if len(there) < raft.quorum(len(seen)):
+        raise Refused(
+            f"cluster {cluster.name} is losing its leader: {nodes.told(seen)}. Bring enough nodes back, or look "
+            "again in a moment"
+        )
+
+
+def _may_hold(one: Seen) -> bool:
+    """A node that does not answer may hold data."""
+    return one.initialised or not one.answers
 
 
 def _check_empty(cluster: Cluster, seen: Sequence[Seen], *, empty: bool) -> None:
     """Without a leader, only nodes that hold nothing can take a snapshot."""
     fresh.check(cluster)
-    held = [one for one in seen if one.initialised or not one.answers]
-    if held and not empty:
+    if not empty and any(map(_may_hold, seen)):
         raise Refused(
             f"cluster {cluster.name} has no leader, and not all of its nodes are empty: {nodes.told(seen)}. Bring back "
             "a node that was lost, if that can be; or make the survivor the whole cluster: `invoke cluster.recover`; "
@@ -102,7 +122,7 @@ def _check_empty(cluster: Cluster, seen: Sequence[Seen], *, empty: bool) -> None
         )
 
 
-def _digest(*parts: object) -> str:
+def _digest(*parts: str | bool) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_DIGEST]
 
 
@@ -114,9 +134,8 @@ def _replaced(ground: Ground, cluster: Cluster, found: Found) -> tuple[Manifest 
     """Save what is there now, then put the snapshot in its place."""
     before = take(ground, why=WHY).manifest
     with at_leader(ground, cluster) as session:
-        leader = nodes.wait_for_leader(cluster)
-        ground.tell(f"restoring {found.file.name} at {leader.node.name}")
-        return before, sent.send(cluster, leader, session.token, found)
+        ground.tell(f"restoring {found.file.name} at {session.address}")
+        return before, sent.send(cluster, session.address, session.token, found)
 
 
 def _filled(ground: Ground, cluster: Cluster, control: Control, intended: Intended) -> tuple[Seen, ...]:
@@ -128,9 +147,7 @@ def _filled(ground: Ground, cluster: Cluster, control: Control, intended: Intend
         return fresh.fill(cluster, control, intended.found, _notes(ground))
 
 
-def compared(
-    ground: Ground, cluster: Cluster, manifest: Manifest | None
-) -> tuple[tuple[Difference, ...] | None, str]:
+def compared(ground: Ground, cluster: Cluster, manifest: Manifest | None) -> tuple[tuple[Difference, ...] | None, str]:
     """What differs from the time of the snapshot, or why nobody could look."""
     if manifest is None:
         return None, "the snapshot has no manifest that says what was in it"
