@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import keys, lead, migration, nodes, raft, shares
-from orchestrator.cluster.machines import choose, local
+from orchestrator.cluster.machines import local
 from orchestrator.cluster.migration import Done, Stand, with_node
 from orchestrator.cluster.seals import SEALS
 from orchestrator.errors import Refused, StrongroomError
@@ -216,7 +216,7 @@ def _ready(ground: Ground, look: Look, asked: Move) -> None:
         raise Refused(
             f"`migrate_from:` says {asked.old.kind}, but the nodes are sealed otherwise ({found}); correct it"
         )
-    _counted(ground, 1.0)
+    _counted(ground, ELECTION)
 
 
 def _shares(ground: Ground, asked: Move, seen: Sequence[Seen]) -> tuple[Share, ...]:
@@ -228,8 +228,8 @@ def _shares(ground: Ground, asked: Move, seen: Sequence[Seen]) -> tuple[Share, .
     if len(found) < max(needed, 1):
         raise Refused(
             f"{needed} {names[0]} shares are needed, and {len(found)} are here "
-            f"({'--keys' if ground.given else ground.keys}); let the holders give them: --keys prompt, --keys file:PATH, "
-            "or `--keys -`"
+            f"({shares.FLAG if ground.given else ground.keys}); let the holders give them: --keys prompt, "
+            "--keys file:PATH, or `--keys -`"
         )
     return found
 
@@ -280,20 +280,23 @@ def _cross(ground: Ground, control: Control, asked: Move, look: Look, one: Seen)
 
 
 def _may_stop(control: Control, one: Seen) -> bool:
-    """Whether the others go on without this node; False when the lead has just come to it."""
-    count = len(control.cluster.nodes)
-    if count == 1:
-        return True
-    if nodes.wait_for_leader(control.cluster, ELECTION).node.name == one.node.name:
-        return False
-    seen = nodes.look(control.cluster)
+    """Whether this node may be taken now; not when the lead has just come to it."""
+    if len(control.cluster.nodes) > 1:
+        if nodes.wait_for_leader(control.cluster, ELECTION).node.name == one.node.name:
+            return False
+        _spare(control, one)
+    return True
+
+
+def _spare(control: Control, one: Seen) -> None:
+    """The others must go on without this node."""
+    count, seen = len(control.cluster.nodes), nodes.look(control.cluster)
     others = [other for other in seen if other.node.name != one.node.name and other.answers and not other.sealed]
-    if len(others) < raft.quorum(count):
+    if count > 1 and len(others) < raft.quorum(count):
         raise StrongroomError(
             f"{one.node.name} is not stopped: only {len(others)} other nodes are open, and it takes "
             f"{raft.quorum(count)} to serve ({nodes.told(seen)}); have them open, and run this again"
         )
-    return True
 
 
 def _restart(control: Control, node: Node) -> None:
@@ -418,12 +421,11 @@ def _settle_all(ground: Ground, asked: Move) -> tuple[str, ...]:
         control.prepare()
         while left := _unsettled(ground, control):
             seen = [one for one in nodes.look(control.cluster) if one.node.name in left]
-            one = next((one for one in seen if not one.active), None)
-            if one is None and len(control.cluster.nodes) > 1:
-                _yield_lead(ground, control, seen[0])
-                continue
-            _settle(ground, control, asked, (one or seen[0]).node)
-            settled.append((one or seen[0]).node.name)
+            one = min(seen, key=lambda one: (one.active, one.answers and migration.loaded(one) != asked.new.kind))
+            if one.active and len(control.cluster.nodes) > 1:
+                _counted(ground, ELECTION)  # whoever follows it must be able to
+            _settle(ground, control, asked, one.node)
+            settled.append(one.node.name)
     return tuple(settled)
 
 
@@ -432,22 +434,11 @@ def _unsettled(ground: Ground, control: Control) -> list[str]:
     return [node.name for node in control.cluster.nodes if node.name not in recalled]
 
 
-def _yield_lead(ground: Ground, control: Control, leader: Seen) -> None:
-    _counted(ground, ELECTION)
-    ground.tell(f"{leader.node.name}: steps down, as it is restarted last")
-    step_down(ground.root, ground.declared, ground.environ, leader)
-    nodes.wait(
-        control.cluster,
-        "another node leads",
-        lambda seen: (now := nodes.leader(seen)) is not None and now.node.name != leader.node.name,
-        ELECTION,
-    )
-
-
 def _settle(ground: Ground, control: Control, asked: Move, node: Node) -> None:
+    """Start one node with the new seal alone; a leader that is stopped hands the lead over by itself."""
     one = _of(nodes.look(control.cluster), node)
-    if one.answers and not one.sealed and not _may_stop(control, one):
-        return
+    if one.answers and not one.sealed:
+        _spare(control, one)
     ground.tell(f"{node.name}: starting it with {asked.new.kind} alone")
     _restart(control, node)
     found = _wait_started(control, node)
@@ -490,15 +481,11 @@ def _told(ground: Ground, asked: Move, settled: tuple[str, ...], snapshot: str) 
     became = f"the {before} shares are the {now} shares now" if before != now else f"the {now} shares are as they were"
     kept = (*ground.keys.glob(f"{now}-*.key"), *ground.keys.glob(f"{now}-*.pgp"))
     what = "the settings of the previous key" if asked.in_place else "`migrate_from:`"
+    installed = "still needs the old key" if asked.in_place else "does not unseal itself"
+    file = f"vault-config/clusters/{ground.declared.name}.yaml"
+    kept_key = f"key of {asked.old.kind}" if SEALS[asked.old.kind].auto else "old shares"
     left = (
-        f"take {what} out of vault-config/clusters/{ground.declared.name}.yaml: a node that is installed with it "
-        f"{'still needs the old key' if asked.in_place else 'does not unseal itself'}",
-        f"keep the key of {asked.old.kind} as long as snapshots from before are kept: only it opens them"
-        if SEALS[asked.old.kind].auto
-        else "keep the shares as long as snapshots from before are kept: only they open them",
+        f"take {what} out of {file}: a node that is installed with it {installed}",
+        f"keep the {kept_key} as long as snapshots from before are kept, which nothing else opens",
     )
     return Migrated(ground.declared.name, asked, settled, became, tuple(sorted(kept)), snapshot, left)
-
-
-def opener(root: Path, environ: Mapping[str, str]) -> Callable[[Cluster], AbstractContextManager[Control]]:
-    return lambda declared: choose.opened(root, declared, environ)

@@ -21,7 +21,9 @@ _PIECE = 1 << 20
 _WORDS = 1 << 16
 
 
-def download(url: str, path: str, file: BinaryIO, *, ca: bool | str = True, token: str, seconds: float = SECONDS) -> int:
+def download(
+    url: str, path: str, file: BinaryIO, *, ca: bool | str = True, token: str, seconds: float = SECONDS
+) -> int:
     """Write what a path answers to the file, as it comes; how many bytes it was. OSError is the file's."""
     asking = connection(url, ca, seconds)
     try:

@@ -24,7 +24,9 @@ def check(found: Found, seal: Seal, live: str) -> None:
     was = found.manifest.seal if found.manifest else ""
     here = live or seal.kind
     if was and was != here:
-        raise Refused(f"{found.file.name} is sealed by {was}, and these nodes by {here}: they cannot open it. {_ADVICE}")
+        raise Refused(
+            f"{found.file.name} is sealed by {was}, and these nodes by {here}: they cannot open it. {_ADVICE}"
+        )
     keys = [str(seal.settings[name]) for name in SEALS[seal.kind].key_ids if name in seal.settings]
     if here == seal.kind and keys and found.meta.key_id not in keys:
         raise Refused(
@@ -38,6 +40,6 @@ def means(words: str, found: Found) -> str:
     if _OTHER_KEY not in words:
         return ""
     return (
-        f"{found.file.name} is whole, but sealed with another key than that of these nodes, though it may have the same "
-        f"name: the server could not open its sums, and has changed nothing. {_ADVICE}"
+        f"{found.file.name} is whole, but sealed with another key than that of these nodes, though its name may be "
+        f"the same: the server could not open its sums, and has changed nothing. {_ADVICE}"
     )

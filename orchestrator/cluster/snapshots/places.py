@@ -119,7 +119,9 @@ def opened(root: Path, cluster: str, to: str, storage: Mapping[str, str], encryp
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise StrongroomError(f"{path} cannot be made: {error.strerror}; correct `snapshots: {{to: ...}}`") from error
+            raise StrongroomError(
+                f"{path} cannot be made: {error.strerror}; correct `snapshots: {{to: ...}}`"
+            ) from error
         return Folder(path, cluster)
     from orchestrator.cluster.snapshots.bucket import Bucket  # noqa: PLC0415 - boto3 takes a while to load
 
