@@ -79,11 +79,20 @@ class Seal:
 
 
 @dataclass(frozen=True)
+class Plugin:
+    """A program of a node's plugin directory by which its server has a seal."""
+
+    command: str
+    sha256sum: str
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Tls:
     """The files of a node's listener, as the node sees them; `ca` also as we do."""
 
-    certificate: str
-    key: str
+    certificate: str = ""
+    key: str = ""
     ca: str = ""
     min_version: str = "tls12"
 
@@ -94,6 +103,7 @@ class Listener:
 
     tls: Tls | None = None
     bind: str = ""
+    generate_root: bool = False  # takes shares of the key from anybody, for as long as a root token is made
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,7 @@ class Snapshots:
     every: int
     keep: int
     to: str
+    encryption: str = "AES256"  # by S3: AES256, aws:kms, or aws:kms:KEY
 
 
 @dataclass(frozen=True)
@@ -144,6 +155,7 @@ class Cluster:
     raft: Raft = field(default_factory=Raft)
     seal: Seal = field(default_factory=lambda: Seal("shamir"))
     migrate_from: Seal | None = None  # the seal that is being left
+    plugins: Mapping[str, Plugin] = field(default_factory=dict)  # by seal
     listener: Listener = field(default_factory=Listener)
     audit: tuple[AuditDevice, ...] = ()
     telemetry: Mapping[str, Json] = field(default_factory=dict)

@@ -54,10 +54,13 @@ class Field:
     yaml: bool = True
     whole: bool = False  # the value stands for everything the API holds at the path
     names: str = ""  # what the value must name: see `config/references.py`
+    prefix: str = ""  # what stands before a name in its text; a text without it names nothing
     besides: tuple[str, ...] = ()  # what it may hold though nobody declares it: the server's own
     by: str = ""  # the attribute of what it names that Terraform and the API take in place of the name: an id
     unsaid: bool = False  # where the YAML is silent, whatever the server holds is right
     only: Mapping[str, Json] = field(default_factory=dict)  # has a default only beside these values of other settings
+    fits: Mapping[str, Json] = field(default_factory=dict)  # may be written only beside these values of other settings
+    whose: Mapping[str, Json] = field(default_factory=dict)  # what the object that it names must say
     otherwise: Json = None  # its default beside other values than those
     by_name: Callable[[str], Json] | None = None  # makes its default of the object's own name
     file: bool = False  # may be written as `file:PATH`, whose text it takes; it is no secret
@@ -118,6 +121,7 @@ class Write:
     data: Mapping[str, Json] = field(default_factory=dict)  # what it carries besides; texts are templates
     form: Callable[[dict[str, Json]], dict[str, Json]] | None = None  # makes of the settings what the API wants
     follows: bool = False  # sent after another that was, to put it into effect: it carries `data` alone
+    once: bool = False  # a second one makes another, or is refused: not repeated blindly when an answer is lost
 
 
 @dataclass(frozen=True)
@@ -379,6 +383,7 @@ class Kind:
     leaks: Mapping[str, Leak] = field(default_factory=dict)  # what of it may leak that is no object, by flag
     account: str = ""  # what tells whose an account in a system behind a mount is, by its name: `module:function`
     shut: Write | None = None  # what shuts a whole mount at once
+    inward: bool = False  # an engine that acts on nothing but the server: no lease or rotation reaches another system
 
     @property
     def type(self) -> str:

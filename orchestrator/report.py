@@ -223,7 +223,7 @@ def _drift_line(one: Drift) -> str:
 
 def validated_document(found: Validated) -> dict[str, Json]:
     warnings = [{**vars(one), "message": one.message.removeprefix("warning: ")} for one in found.warnings]
-    return {"environments": found.counted, "warnings": warnings}
+    return {"environments": found.counted, "clusters": found.clusters, "warnings": warnings}
 
 
 def show_validated(found: Validated) -> None:
@@ -231,6 +231,9 @@ def show_validated(found: Validated) -> None:
         err().print(str(one), style="yellow")
     for name, count in found.counted.items():
         out().print(f"{name}: {count} objects, no mistakes")
+    for name, count in found.clusters.items():
+        told = f"{count} {'node' if count == 1 else 'nodes'}, " if count else ""
+        out().print(f"cluster {name}: {told}no mistakes")
 
 
 def show_status(parts: Sequence[Part]) -> None:

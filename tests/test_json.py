@@ -18,7 +18,7 @@ BLOCKS = [
     json.loads(block)
     for block in re.findall(r"```json\n(.*?)```", (REPOSITORY / "docs/json.md").read_text(), re.DOTALL)
 ]
-VALIDATE, PLAN, APPLY, DRIFT, STATUS, DOWN, ISSUE, LOOK, REVOKE, ERROR = BLOCKS
+VALIDATE, PLAN, APPLY, DRIFT, STATUS, DOWN, ISSUE, LOOK, REVOKE, *_CLUSTERS, ERROR = BLOCKS
 
 
 def keys(document: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -60,6 +60,7 @@ def test_validate_status_down_and_issue_have_the_documented_keys(shop: Project) 
     assert keys(validated["warnings"]) == keys(VALIDATE["warnings"])
     assert set(validated) == set(VALIDATE)
     assert set(validated["environments"]) == {NAME}
+    assert validated["clusters"] == {"test": 0}
     assert keys(status) == keys(STATUS)
     assert set(stopped) == set(DOWN)
     assert set(issued) == set(ISSUE)

@@ -153,7 +153,15 @@ class Recording(Api):
     known: Mapping[str, Json] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
 
-    def call(self, method: str, path: str, body: Json, namespace: str = "") -> dict[str, Json]:  # noqa: ARG002
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Json,
+        namespace: str = "",  # noqa: ARG002
+        *,
+        again: bool | None = None,  # noqa: ARG002
+    ) -> dict[str, Json]:
         if method != "GET":
             self.requests.append(Request(method, path, body or {}))
             return dict(self.known)

@@ -21,7 +21,7 @@ DEVICE = Resource(
         "local": Field(FLAG, replace=True),
         "options": Field(MAP, required=True, replace=True),
     },
-    writes=(Write(_DEVICE, on=("create",)),),
+    writes=(Write(_DEVICE, on=("create",), once=True),),
     reads=("sys/audit",),
     within="{path}/",
 )

@@ -117,7 +117,7 @@ MESSAGE = Resource(
         "options": Field(MAP),
     },
     writes=(
-        Write("sys/config/ui/custom-messages", on=("create",)),
+        Write("sys/config/ui/custom-messages", on=("create",), once=True),
         Write("sys/config/ui/custom-messages/{id}", on=("update",)),
     ),
     found=Found("sys/config/ui/custom-messages/", "key_info", {"title": "{title}"}),

@@ -51,7 +51,17 @@ def _document(value: Json) -> Json:
     return json.loads(value) if isinstance(value, str) and value else dict(value or {})
 
 
-_HOSTS = replace(LIST, canon=_words, send=",".join)
+_HOSTS = replace(
+    LIST,
+    schema={
+        "type": "array",
+        "items": {"type": "string", "pattern": "^[^,]+$"},
+        "uniqueItems": True,
+    },  # the API joins them with commas
+    expected="a list of hosts",
+    canon=_words,
+    send=",".join,
+)
 _TEXT_FLAG = replace(FLAG, canon=lambda value: value in (True, "true"), send=lambda value: str(bool(value)).lower())
 _CONCERN = Shape(
     "string",

@@ -74,6 +74,7 @@ GROUP = Resource(
             "member_entity_ids",
             [],
             only={"type": ("internal", None)},  # the members of an external group come and go with their logins
+            fits={"type": ("internal", None)},
             unsaid=True,
             names="entities",
             by="id",
@@ -111,7 +112,15 @@ GROUP_ALIAS = Resource(
     found=Found("identity/group/name/{group}", "alias", {"name": "{name}", "mount_path": "auth/{mount}/"}),
     fields={
         "name": Field(TEXT, required=True),
-        "group": Field(TEXT, "canonical_id", "canonical_id", required=True, names="groups", by="id"),
+        "group": Field(
+            TEXT,
+            "canonical_id",
+            "canonical_id",
+            required=True,
+            names="groups",
+            by="id",
+            whose={"type": "external"},  # the members of an internal group are written, not brought by a login
+        ),
         "mount": Field(TEXT, "mount_accessor", "mount_accessor", required=True, names="auth", by="accessor"),
     },
     writes=(Write("identity/group-alias", on=("create",)), Write(_GROUP_ALIAS, on=("update",))),

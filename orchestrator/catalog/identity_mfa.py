@@ -33,7 +33,7 @@ TOTP_METHOD = Resource(
         "uuid": Field(TEXT, api="id", sent="method_id", output=True),
         **{name: Field(TEXT, output=True) for name in _TEXTS},
     },
-    writes=(Write("identity/mfa/method/totp", on=("create",)), Write(_TOTP, on=("update",))),
+    writes=(Write("identity/mfa/method/totp", on=("create",), once=True), Write(_TOTP, on=("update",))),
 )
 
 ENFORCEMENT = Resource(

@@ -74,7 +74,9 @@ _ACME = _config(
         "enabled": Field(FLAG, default=False, required=True),
         "allowed_roles": Field(LIST, default=["*"], computed=True, names="roles"),
         "allowed_issuers": Field(LIST, default=["*"], computed=True),
-        "default_directory_policy": Field(_DIRECTORY, default="forbid", computed=True, limit=_VERBATIM),
+        "default_directory_policy": Field(
+            _DIRECTORY, default="forbid", computed=True, limit=_VERBATIM, names="roles", prefix="role:"
+        ),
         "allow_role_ext_key_usage": Field(FLAG),
         "dns_resolver": Field(TEXT),
         "eab_policy": Field(

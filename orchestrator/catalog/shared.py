@@ -143,6 +143,7 @@ SECRETS_MOUNT = Resource(
             "sys/mounts/{path}",
             ("type", "description", "local", "seal_wrap", "external_entropy_access", "options", "plugin_version"),
             on=("create",),
+            once=True,
         ),
         Write(
             "sys/mounts/{path}/tune",
@@ -189,7 +190,7 @@ AUTH_FIELDS = {
     "disable_remount": Field(FLAG, yaml=False, readable=False),
 }
 AUTH_WRITES = (
-    Write("sys/auth/{path}", ("type", "description", "local"), on=("create",)),
+    Write("sys/auth/{path}", ("type", "description", "local"), on=("create",), once=True),
     Write(
         "sys/mounts/auth/{path}/tune",
         (

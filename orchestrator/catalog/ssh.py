@@ -88,6 +88,7 @@ _KEY_LENGTHS = Shape(
 SSH = Kind(
     name="ssh",
     family="secrets",
+    inward=True,
     canary="orchestrator.live.canaries.ssh:trials",
     summary="Certificates signed for people and hosts, and one-time passwords.",
     mount=SECRETS_MOUNT,
@@ -137,7 +138,7 @@ SSH = Kind(
                             ),
                             "public_key": Field(TEXT, yaml=False, replace=True, computed=True),
                         },
-                        writes=(Write(_CA, on=("create",)),),
+                        writes=(Write(_CA, on=("create",), once=True),),
                         gone=("keys haven't been configured yet", "no default issuer currently configured"),
                         adopt="leave",
                         loses="hosts trust nothing that a new key signs before they are told of it",

@@ -114,7 +114,7 @@ ENDPOINT = Resource(
         "write_data": Field(MAP, output=True),
         "write_data_json": Field(TEXT, output=True),
     },
-    writes=(Write("{path}", ("data",)),),
+    writes=(Write("{path}", ("data",), once=True),),
     gone=("No value found", "no handler for route"),
     adopt="create",
 )

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
     from orchestrator.cluster.machines.control import Control
     from orchestrator.cluster.nodes import Seen
-    from orchestrator.declared import Cluster, Login, Node
+    from orchestrator.declared import Cluster, Node
     from orchestrator.documents import Json
     from orchestrator.live.probe import Said
 
 PATIENCE = 60.0
-UNFINISHED = "unfinished"  # stands as long as the storage may be initialised without saved shares
 _NO_ENVIRONMENT = "VAULT_", "BAO_"
 
 
@@ -57,20 +56,26 @@ class Ground:
 def begin(ground: Ground) -> Begun:
     """Make an empty cluster one that serves; run again after it was killed, it goes on."""
     check(ground.cluster)
+    keys.tidy(ground.keys)
+    if keys.is_unfinished(ground.keys, ground.cluster):
+        _start_over(ground)
     if not keys.token(ground.keys):
         _initialise(ground)
-    shares = tuple(sorted([*ground.keys.glob("*.key"), *ground.keys.glob("*.pgp")]))
     token = keys.token(ground.keys)
-    _open(ground)
+    unlock(ground)
     leader = nodes.wait_for_leader(ground.cluster, PATIENCE)
-    _audited(ground, leader, token)
-    environ = {**_without_session(ground.environ), **_session(ground.cluster, leader, token)}
-    ground.tell(f"applying {ground.cluster.init.environment} with the root token")
-    ground.apply(ground.cluster.init.environment, environ)
-    login = _usable_login(ground, leader, token)
-    dead = _end(leader, ground.cluster, token)
+    dead = _dead(leader, ground.cluster, token)
+    if not dead:
+        _audited(ground, leader, token)
+        environ = {**without_session(ground.environ), **_session(ground.cluster, leader, token)}
+        ground.tell(f"applying {ground.cluster.init.environment} with the root token")
+        ground.apply(ground.cluster.init.environment, environ)
+        leader = nodes.wait_for_leader(ground.cluster, PATIENCE)
+        _hand_out(ground, leader, token)
+    login = _usable_login(ground, leader)
+    dead = dead or _end(leader, ground.cluster, token)
     keys.forget_token(ground.keys)
-    return Begun(ground.cluster.name, shares, ground.cluster.init.environment, login, dead)
+    return Begun(ground.cluster.name, keys.written(ground.keys), ground.cluster.init.environment, login, dead)
 
 
 def check(cluster: Cluster) -> None:
@@ -88,41 +93,49 @@ def check(cluster: Cluster) -> None:
 
 def _initialise(ground: Ground) -> None:
     place = ground.keys
-    if (place / UNFINISHED).exists():
-        _start_over(ground)
-    keys.refuse_overwriting(place)
     seen = nodes.look(ground.cluster)
     _refuse_initialised(seen)
+    keys.refuse_overwriting(place)
+    _refuse_stale_login(ground)
     first = seen[0]
     body = _asked(ground)
     files.private_folder(place)
-    files.write(place / UNFINISHED, "initialised without saved shares: what is stored holds nothing\n")
+    files.write(place / keys.UNFINISHED, "initialised without saved shares: what is stored holds nothing\n")
     ground.tell(f"initialising {ground.cluster.name} at {first.node.name}")
     ca = nodes.trusted(ground.cluster)
     said = probe.ask(first.url, "sys/init", ca=ca, method="PUT", body=body, seconds=PATIENCE)
     if not said.ok:
-        (place / UNFINISHED).unlink()
+        after = nodes.see(ground.cluster, first.node)
+        if said.status and after.answers and not after.initialised:
+            keys.finished(place)
         raise StrongroomError(f"{first.node.name}: sys/init is refused: {said.words}")
-    keys.save_token(place, str(said.document["root_token"]))
     keys.save(place, ground.cluster, _shares(ground.cluster, said))
-    (place / UNFINISHED).unlink()
+    keys.save_token(place, str(said.document["root_token"]))
+    keys.finished(place)
 
 
 def _start_over(ground: Ground) -> None:
     """An earlier init was killed before the shares were on disk: nobody can open that storage, and nothing is in it."""
+    seen = nodes.look(ground.cluster)
+    if not all(one.answers and not one.initialised for one in seen):
+        _empty(ground, nodes.told(seen))
+    keys.forget(ground.keys)
+
+
+def _empty(ground: Ground, told: str) -> None:
     if ground.control is None:
-        raise StrongroomError(
+        raise Refused(
             f"an earlier init of {ground.cluster.name} ended before it saved the keys, so its storage holds nothing "
-            f"and cannot be opened: stop the nodes, delete {ground.cluster.raft.path} on each, start them, delete "
-            f"{ground.keys}, and run this again"
+            f"and cannot be opened ({told}): stop the nodes, delete {ground.cluster.raft.path} on each, start them, "
+            "and run this again"
         )
     ground.tell("an earlier init ended before it saved the keys; the storage held nothing and is made anew")
     for node in ground.cluster.nodes:
         ground.control.stop(node)
         ground.control.wipe(node)
+    for node in ground.cluster.nodes:
         ground.control.start(node)
-    nodes.wait(ground.cluster, "every node answers", lambda seen: all(one.answers for one in seen), PATIENCE)
-    files.remove(ground.keys)
+    nodes.wait(ground.cluster, "every node answers", _all_answer, PATIENCE)
 
 
 def _refuse_initialised(seen: Sequence[Seen]) -> None:
@@ -133,6 +146,17 @@ def _refuse_initialised(seen: Sequence[Seen]) -> None:
         raise Refused(
             f"{', '.join(there)} is initialised already; nothing is done. "
             "Look at it with `invoke cluster.status`, or name other nodes"
+        )
+
+
+def _refuse_stale_login(ground: Ground) -> None:
+    """A SecretID of another cluster would be taken for the one of this."""
+    login = ground.cluster.login
+    file = login.settings.get("secret_id", "") if login else ""
+    if file.startswith("file:") and (ground.root / file.removeprefix("file:")).exists():
+        raise Refused(
+            f"{file.removeprefix('file:')} is there before the cluster is, so it is the login of another one; "
+            "move it away, or name another file in `login:`"
         )
 
 
@@ -150,23 +174,27 @@ def _shares(cluster: Cluster, said: Said) -> keys.Shares:
     return keys.Shares("recovery" if auto else "unseal", tuple(map(str, found)), bool(cluster.init.holders))
 
 
-def _open(ground: Ground) -> None:
+def unlock(ground: Ground) -> None:
     """Have every node unsealed, by itself or with the shares that lie here."""
-    auto, name = SEALS[ground.cluster.seal.kind].auto, ground.cluster.name
-    if auto:
+    if SEALS[ground.cluster.seal.kind].auto:
         nodes.wait(ground.cluster, "every node unseals itself", _all_open, PATIENCE)
         return
     shares = keys.bare(ground.keys, "unseal")
-    if not shares:
-        sealed = [one.node.name for one in nodes.look(ground.cluster) if one.sealed]
-        if sealed:
-            raise Refused(
-                f"{', '.join(sealed)} is sealed, and only the holders have the keys: unseal with "
-                f"`invoke cluster.unseal -c {name}` and run `invoke cluster.init -c {name}` again, which goes on"
-            )
+    seen = nodes.wait(ground.cluster, "every node answers", _all_answer, PATIENCE)
+    if not shares and (sealed := [one.node.name for one in seen if one.sealed]):
+        raise Refused(f"{', '.join(sealed)}: sealed, and only the holders have the keys: {_by_hand(ground)}")
     for node in ground.cluster.nodes:
         unseal(ground.cluster, node, shares)
     nodes.wait(ground.cluster, "every node is unsealed", _all_open, PATIENCE)
+
+
+def _by_hand(ground: Ground) -> str:
+    name, again = ground.cluster.name, "up" if ground.cluster.run else "init"
+    told = f"unseal with `invoke cluster.unseal -c {name}`"
+    if not keys.token(ground.keys):
+        return told
+    goes_on = f"run `invoke cluster.{again} -c {name}` again, which goes on"
+    return f"{told} and {goes_on}; till then the root token lies in {ground.keys}"
 
 
 def unseal(cluster: Cluster, node: Node, shares: Sequence[str]) -> None:
@@ -183,6 +211,10 @@ def unseal(cluster: Cluster, node: Node, shares: Sequence[str]) -> None:
 
 def _of(seen: Sequence[Seen], node: Node) -> Seen:
     return next(one for one in seen if one.node.name == node.name)
+
+
+def _all_answer(seen: Sequence[Seen]) -> bool:
+    return all(one.answers for one in seen)
 
 
 def _all_open(seen: Sequence[Seen]) -> bool:
@@ -204,7 +236,7 @@ def _audited(ground: Ground, leader: Seen, token: str) -> None:
             raise StrongroomError(f"audit device {device.name} is refused: {said.words}")
 
 
-def _without_session(environ: Mapping[str, str]) -> dict[str, str]:
+def without_session(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith(_NO_ENVIRONMENT)}
 
 
@@ -213,22 +245,20 @@ def _session(cluster: Cluster, leader: Seen, token: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _usable_login(ground: Ground, leader: Seen, token: str) -> str:
-    """Give the declared login the secret that its file waits for, and log in with it."""
-    login = ground.cluster.login
-    if login is None:
-        raise AssertionError(ground.cluster.name)
-    if login.method == "approle":
-        _hand_out(ground, leader, token, login)
+def _usable_login(ground: Ground, leader: Seen) -> str:
+    """Log in as the cluster's file says."""
     there = replace(ground.cluster, address=leader.url, run="")
     for _ in range(2):  # a SecretID that may be used once would lock everybody out
-        session = connect(there, "", _without_session(ground.environ), ground.root)
+        session = connect(there, "", without_session(ground.environ), ground.root)
         session.close()
     return session.who
 
 
-def _hand_out(ground: Ground, leader: Seen, token: str, login: Login) -> None:
+def _hand_out(ground: Ground, leader: Seen, token: str) -> None:
     """Write what the login's `file:` references wait for: the role's id, and a SecretID of its own."""
+    login = ground.cluster.login
+    if login is None or login.method != "approle":
+        return
     role = f"auth/{login.mount}/role/{ground.cluster.init.role}"
     ca = nodes.trusted(ground.cluster)
     for name, method in (("role_id", "GET"), ("secret_id", "POST")):
@@ -247,14 +277,20 @@ def _hand_out(ground: Ground, leader: Seen, token: str, login: Login) -> None:
         files.write(path, str(said.data[name]))
 
 
+def _dead(leader: Seen, cluster: Cluster, token: str) -> str:
+    """What the server says of a token that is dead; empty when it lives."""
+    said = probe.ask(leader.url, "auth/token/lookup-self", ca=nodes.trusted(cluster), token=token)
+    return f"{said.status} {said.words}" if said.status == probe.FORBIDDEN else ""
+
+
 def _end(leader: Seen, cluster: Cluster, token: str) -> str:
     """Revoke the root token and see that it is dead."""
     ca = nodes.trusted(cluster)
     said = probe.ask(leader.url, "auth/token/revoke-self", ca=ca, token=token, method="POST", body={})
-    after = probe.ask(leader.url, "auth/token/lookup-self", ca=ca, token=token)
-    if after.status != probe.FORBIDDEN:
+    dead = _dead(leader, cluster, token)
+    if not dead:
         raise StrongroomError(
-            f"the root token lives on: revoking it answers {said.words}, looking it up {after.words}; "
-            f"revoke it by hand, it lies in {keys.ROOT_TOKEN} beside the shares"
+            f"the root token is not seen to be dead: revoking it answers {said.words if not said.ok else said.status}; "
+            f"it lies in {keys.ROOT_TOKEN} beside the shares; run this again"
         )
-    return f"{after.status} {after.words}"
+    return dead

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import Refused
+from orchestrator.cluster import pgp
+from orchestrator.errors import Refused, StrongroomError
 from orchestrator.local import files
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.declared import Cluster
 
 ROOT_TOKEN = "root-token"  # noqa: S105 - a file's name
+UNFINISHED = "unfinished"  # stands as long as the storage may be initialised without saved shares
 
 
 @dataclass(frozen=True)
@@ -41,38 +44,81 @@ def refuse_overwriting(place: Path) -> None:
 
 def holders(root: Path, cluster: Cluster) -> dict[str, str]:
     """The PGP public keys, as the server takes them: base64 without armour."""
-    return {name: _unarmoured((root / file).read_bytes()) for name, file in cluster.init.holders.items()}
+    return {name: _holder(root / file, name) for name, file in cluster.init.holders.items()}
 
 
-def _unarmoured(content: bytes) -> str:
-    import base64  # noqa: PLC0415 - few clusters have holders
+def _holder(path: Path, name: str) -> str:
+    try:
+        found = pgp.public(path.read_bytes())
+    except OSError as error:
+        raise StrongroomError(f"{path}: {error.strerror}; it should hold the PGP public key of {name}") from error
+    except pgp.NoPublicKeyError as error:
+        raise StrongroomError(f"{path}, the key of {name}, {error}") from error
+    if found.ends is not None and found.ends <= time.time():
+        raise StrongroomError(
+            f"{path}, the key of {name}, is no longer valid; have {name} extend it and export it anew"
+        )
+    return found.text
 
-    text = content.decode("ascii", errors="replace")
-    if "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in text:
-        return base64.b64encode(content).decode()
-    _, _, body = text.partition("-----BEGIN PGP PUBLIC KEY BLOCK-----")
-    body, _, _ = body.partition("-----END")
-    lines = body.strip("\r\n").splitlines()
-    start = next((at for at, line in enumerate(lines) if not line.strip()), -1) + 1
-    return "".join(line.strip() for line in lines[start:] if line.strip() and not line.startswith("="))
+
+def names(cluster: Cluster, given: Shares) -> list[str]:
+    """A file each: `<what>-<holder>.pgp` for whoever can decrypt it, `<what>-<n>.key` for nobody in particular."""
+    if given.encrypted:
+        return [f"{given.what}-{holder}.pgp" for holder in cluster.init.holders]
+    return [f"{given.what}-{number + 1}.key" for number in range(len(given.shares))]
 
 
 def save(place: Path, cluster: Cluster, given: Shares) -> list[Path]:
-    """One file a share: `<what>-<holder>.pgp` for whoever can decrypt it, `<what>-<n>.key` for nobody in particular."""
     files.private_folder(place)
-    names = list(cluster.init.holders) if given.encrypted else [str(number + 1) for number in range(len(given.shares))]
-    ending = "pgp" if given.encrypted else "key"
-    written = []
-    for name, share in zip(names, given.shares, strict=True):
-        path = place / f"{given.what}-{name}.{ending}"
-        files.write(path, share + "\n")
-        written.append(path)
-    return written
+    saved = []
+    for name, share in zip(names(cluster, given), given.shares, strict=True):
+        files.write(place / name, share + "\n")
+        saved.append(place / name)
+    return saved
+
+
+def written(place: Path) -> tuple[Path, ...]:
+    """The files of the shares."""
+    return tuple(sorted([*place.glob("[!.]*.key"), *place.glob("[!.]*.pgp")]))
+
+
+def tidy(place: Path) -> None:
+    """Delete what a write left that was killed half way; nothing refers to it."""
+    for pattern in (f".{ROOT_TOKEN}.*", f".{UNFINISHED}.*", ".*.key.*", ".*.pgp.*"):
+        for path in place.glob(pattern):
+            path.unlink()
+
+
+def is_unfinished(place: Path, cluster: Cluster) -> bool:
+    """Whether an earlier init ended before it saved all that the server gave."""
+    if not (place / UNFINISHED).exists():
+        return False
+    if not token(place) or len(written(place)) < cluster.init.shares:
+        return True
+    finished(place)
+    return False
+
+
+def finished(place: Path) -> None:
+    (place / UNFINISHED).unlink(missing_ok=True)
+
+
+def forget(place: Path) -> None:
+    """Delete the keys of a storage that is gone, which are not all of them."""
+    for path in (*written(place), place / ROOT_TOKEN, place / UNFINISHED):
+        path.unlink(missing_ok=True)
 
 
 def bare(place: Path, what: str) -> list[str]:
     """The shares that lie here unencrypted."""
     return [path.read_text().strip() for path in sorted(place.glob(f"{what}-*.key"))]
+
+
+def rename(place: Path, before: str, now: str) -> list[Path]:
+    """Call the shares that lie here what they are now; those that were not there stay with their holders."""
+    for path in [*place.glob(f"{before}-*.key"), *place.glob(f"{before}-*.pgp")]:
+        path.rename(place / f"{now}{path.name.removeprefix(before)}")
+    return sorted([*place.glob(f"{now}-*.key"), *place.glob(f"{now}-*.pgp")])
 
 
 def save_token(place: Path, token: str) -> None:

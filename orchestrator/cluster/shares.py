@@ -19,7 +19,7 @@ from orchestrator.errors import StrongroomError, Unreachable
 from orchestrator.live import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.cluster.nodes import Seen
     from orchestrator.declared import Cluster, Node
@@ -119,8 +119,13 @@ def _typed() -> Iterator[Share]:
         raise StrongroomError(f"{FLAG} prompt: there is no terminal to type it on") from error
 
 
-def hand(cluster: Cluster, node: Node, shares: Sequence[Share], seconds: float = 60.0) -> Opened:
-    """Give a sealed node shares until it is open; what others gave it before counts, unless it does not fit."""
+def hand(
+    cluster: Cluster, node: Node, shares: Sequence[Share], seconds: float = 60.0, *, migrate: bool = False
+) -> Opened:
+    """Give a sealed node shares until it is open; what others gave it before counts, unless it does not fit.
+
+    With `migrate` they are those of the seal that is left, for a node that knows both.
+    """
     seen = _joined(cluster, node, seconds)
     threshold, progress = (int(seen.seal.document.get(name) or 0) for name in ("t", "progress"))
     if not seen.sealed:
@@ -128,7 +133,7 @@ def hand(cluster: Cluster, node: Node, shares: Sequence[Share], seconds: float =
     failed: list[tuple[Share, ...]] = []
     why = ""
     for tried in islice(_rounds(shares, threshold, progress), _TRIES):
-        said = _submit(cluster, node, tried)
+        said = _submit(cluster, node, tried, {"migrate": True} if migrate else {})
         if said.ok:
             progress = int(said.document.get("progress") or 0)
             sealed = bool(said.document.get("sealed")) and (progress > 0 or not _opens(cluster, node))
@@ -166,11 +171,11 @@ def _rounds(shares: Sequence[Share], threshold: int, progress: int) -> Iterator[
         yield from combinations(shares, threshold)
 
 
-def _submit(cluster: Cluster, node: Node, shares: Sequence[Share]) -> Said:
+def _submit(cluster: Cluster, node: Node, shares: Sequence[Share], more: Mapping[str, Json]) -> Said:
     """What the node says to the last share that it takes: it is open, needs more, or they do not fit."""
     url, ca = cluster.url(node), nodes.trusted(cluster)
     for share in shares:
-        body: dict[str, Json] = {"key": share.value}
+        body: dict[str, Json] = {"key": share.value, **more}
         said = probe.ask(url, "sys/unseal", ca=ca, method="PUT", body=body, seconds=_SLOW)
         if not said.ok and said.status != BAD_REQUEST:
             raise Unreachable(f"{node.name}: sys/unseal is not answered: {said.words}")

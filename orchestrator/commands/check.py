@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.config import clusters
 from orchestrator.config.load import environments, load
 from orchestrator.context import local
 from orchestrator.errors import ConfigInvalid, Problem
@@ -24,27 +25,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Validated:
-    """How many objects each environment declares, and which values in them are laxer than they should be."""
+    """How many objects each environment declares, how many nodes each cluster, and what is laxer than it should be."""
 
     counted: Mapping[str, int]
+    clusters: Mapping[str, int]
     warnings: tuple[Problem, ...]
 
 
 def validate(root: Path, names: Sequence[str]) -> Validated:
-    """Every environment and every runbook, valid; every problem of all of them at once otherwise."""
+    """Every environment, cluster and runbook, valid; every problem of all of them at once otherwise.
+
+    With names, those environments alone and their clusters.
+    """
     counted: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     problems: set[Problem] = set(sheet.problems(root))
     warnings: set[Problem] = set()
     for name in names or environments(root):
         try:
             found = load(root, name, None)
             counted[name] = len(found.declarations)
-            warnings |= set(found.warnings)
+            sizes[found.cluster.name] = len(found.cluster.nodes)
+            warnings |= {*found.warnings, *found.cluster.warnings}
+        except ConfigInvalid as error:
+            problems |= set(error.problems)
+    for name in () if names else clusters.names(root):
+        try:
+            cluster = clusters.named(root, name, None)
+            sizes[name] = len(cluster.nodes)
+            warnings |= set(cluster.warnings)
         except ConfigInvalid as error:
             problems |= set(error.problems)
     if problems:
         raise ConfigInvalid(sorted(problems))
-    return Validated(counted, tuple(sorted(warnings)))
+    return Validated(counted, sizes, tuple(sorted(warnings)))
 
 
 def rights(root: Path, name: str, *, writes: bool) -> str:

@@ -1,13 +1,13 @@
-"""Clusters: bring one up, begin it, see how it stands, take it down."""
+"""Clusters: bring one up, begin it, take it down."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import beginning, keys, nodes
 from orchestrator.cluster.beginning import Begun, Ground
-from orchestrator.cluster.machines import choose, local
+from orchestrator.cluster.machines import choose
 from orchestrator.commands import plan as plans
 from orchestrator.config import clusters
 from orchestrator.config.load import load
@@ -17,11 +17,12 @@ from orchestrator.local import files
 from orchestrator.terraform.workspace import folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from orchestrator.cluster.machines.control import Machines
     from orchestrator.cluster.nodes import Seen
-    from orchestrator.declared import Cluster
+    from orchestrator.declared import Cluster, Node
     from orchestrator.terraform.stream import Progress
 
 _STARTS = 60.0
@@ -37,41 +38,64 @@ class Raised:
 
 
 def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None], progress: Progress) -> Raised:
-    """Start every node of a local cluster, and begin the cluster if it is new."""
+    """Start every node of a cluster that runs here, and begin the cluster if it is new."""
     declared = clusters.named(root, name, environ)
-    _check(root, declared)
-    with choose.opened_local(root, declared, environ) as control:
-        control.place()
+    check(root, declared)
+    with choose.opened_here(root, declared, environ) as control:
+        control.place(tell)
         for node in control.cluster.nodes:
             control.install(node)
         for node in control.cluster.nodes:
             tell(f"starting {node.name}")
             control.start(node)
         cluster = control.cluster
-        seen = nodes.wait(cluster, "every node answers", lambda all_: all(one.answers for one in all_), _STARTS)
-        begun = None
-        if _is_new(root, cluster, seen):
-            begun = beginning.begin(Ground(root, cluster, control, environ, _applier(root, progress), tell))
-        return Raised(cluster, nodes.wait(cluster, "every node is open", _open, _STARTS), begun)
+        ground = Ground(root, cluster, control, environ, applier(root, progress), tell)
+        begun = beginning.begin(ground) if _is_new(root, cluster, control) else None
+        beginning.unlock(ground)
+        return Raised(cluster, nodes.wait(cluster, "every node is open, and one leads", _serves, _STARTS), begun)
 
 
-def _check(root: Path, declared: Cluster) -> None:
+def check(root: Path, declared: Cluster) -> None:
     """What the beginning will need, before anything is begun."""
     beginning.check(declared)
     load(root, declared.init.environment, None)
 
 
-def _is_new(root: Path, cluster: Cluster, seen: tuple[Seen, ...]) -> bool:
+def _is_new(root: Path, cluster: Cluster, control: Machines) -> bool:
+    """Whether it is empty, or an earlier beginning did not end; nodes with a lost storage may never answer."""
     place = keys.folder(root, cluster)
-    unfinished = (place / keys.ROOT_TOKEN).exists() or (place / beginning.UNFINISHED).exists()
-    return unfinished or not any(one.initialised for one in seen)
+    if (place / keys.ROOT_TOKEN).exists() or (place / keys.UNFINISHED).exists():
+        return True
+    seen = nodes.wait(cluster, "every node answers", _Starting(control), _STARTS)
+    return not any(one.initialised for one in seen)
 
 
-def _open(seen: object) -> bool:
-    return isinstance(seen, tuple) and not any(one.sealed for one in seen)
+@dataclass
+class _Starting:
+    """Whether every node answers. One that ended is started once more: it may have been ending when `up` came."""
+
+    control: Machines
+    again: set[str] = field(default_factory=set)
+
+    def __call__(self, seen: Sequence[Seen]) -> bool:
+        silent = [one.node for one in seen if not one.answers]
+        for node in silent:
+            if self.control.runs(node) is False:
+                self._start(node)
+        return not silent
+
+    def _start(self, node: Node) -> None:
+        if node.name in self.again:
+            raise StrongroomError(f"{node.name} ends as soon as it is started; its log says:\n{self.control.why(node)}")
+        self.again.add(node.name)
+        self.control.start(node)
 
 
-def _applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]], None]:
+def _serves(seen: Sequence[Seen]) -> bool:
+    return not any(one.sealed for one in seen) and nodes.leader(seen) is not None
+
+
+def applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]], None]:
     def apply(environment: str, environ: Mapping[str, str]) -> None:
         asked = plans.Asked(many=True)
         done = plans.apply(root, environment, environ, progress, lambda _: None, asked)
@@ -85,20 +109,24 @@ def _applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]
 def down(
     root: Path, name: str, environ: Mapping[str, str], *, wipe: bool, agree: Callable[[], None]
 ) -> tuple[str, ...]:
-    """Stop every process of a local cluster; with `wipe`, delete what it kept."""
+    """Stop all that runs here of a cluster; with `wipe`, delete what it kept."""
     declared = clusters.named(root, name, environ)
     if wipe:
         agree()
-    home = local.folder(root, declared.name)
-    if not home.exists():
-        return ()
-    with choose.opened_local(root, declared, environ) as control:
+    with choose.opened_here(root, declared, environ) as control:
         stopped = control.down()
         if wipe:
             for environment in _environments(root, name):  # what Terraform knew of it is gone with it
                 files.remove(folder_of(root, environment))
-            files.remove(home)
+            control.forget()
         return stopped
+
+
+def build(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None]) -> tuple[str, ...]:
+    """Make the images of a cluster of containers, without starting any."""
+    declared = clusters.named(root, name, environ)
+    with choose.opened_compose(root, declared, environ) as containers:
+        return containers.build(tell)
 
 
 def _environments(root: Path, cluster: str) -> list[str]:
@@ -106,8 +134,3 @@ def _environments(root: Path, cluster: str) -> list[str]:
     named = {name: whole(root, name, []) for name in environments(root)}
     places = {name: node.at(["cluster"]) if node else None for name, node in named.items()}
     return [name for name, place in places.items() if place and place.value == cluster]
-
-
-def status(root: Path, name: str, environ: Mapping[str, str]) -> tuple[Cluster, tuple[Seen, ...]]:
-    cluster = choose.placed(root, clusters.named(root, name, environ))
-    return cluster, nodes.look(cluster)

@@ -175,7 +175,7 @@ def _revoke(context: Context, planned: Sequence[Change]) -> None:
     mounts = [f"{path}/" for family, path in standing(context.session.server) if family == "secrets"]
     for prefix in sorted({prefix for change in planned for prefix in change.leases}):
         if any(f"{prefix}/".startswith(mount) for mount in mounts):
-            context.session.server.write(f"sys/leases/revoke-prefix/{prefix}", {})
+            context.session.server.write(f"sys/leases/revoke-prefix/{prefix}", {}, again=True)
 
 
 def _report(

@@ -29,6 +29,18 @@ def check_needs(found: Sequence[Entry]) -> Iterator[Problem]:
                 yield problem(entry.where, f"{entry.title}: needs {name} beside it; declare it too")
 
 
+def check_fits(found: Sequence[Entry]) -> Iterator[Problem]:
+    """Settings that may be written only beside some values of others."""
+    for entry in found:
+        for name, field, node in entry.given:
+            for setting, allowed in field.fits.items() if node.value not in (None, []) else ():
+                said = entry.node.get(setting)
+                if (said.value if said else None) not in allowed:
+                    wanted = " or ".join(str(one) for one in allowed if one is not None)
+                    told = f"goes only with {setting}: {wanted}; leave it out, or change {setting}"
+                    yield problem(node.where, f"{entry.title}/{name}: {told}")
+
+
 def check_below(found: Sequence[Entry]) -> Iterator[Problem]:
     """Objects that stand on each other's mounts all round, or on one that is not whole yet."""
     below = {_key(one): other for one in found if (other := _stands_on(one))}

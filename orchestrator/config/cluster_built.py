@@ -11,6 +11,7 @@ from orchestrator.declared import (
     Listener,
     Login,
     Node,
+    Plugin,
     Raft,
     Seal,
     Snapshots,
@@ -51,6 +52,7 @@ def built(plain: Plain) -> Cluster:
         raft=_raft(plain),
         seal=_seal(plain.get("seal", {"shamir": {}})),
         migrate_from=_seal(plain["migrate_from"]) if "migrate_from" in plain else None,
+        plugins={name: _plugin(said) for name, said in plain.get("plugins", {}).items()},
         listener=listener,
         audit=tuple(_audit(name, said or {}) for name, said in plain.get("audit", {}).items()),
         telemetry=plain.get("telemetry", {}),
@@ -107,6 +109,10 @@ def _seal(plain: Plain) -> Seal:
     return Seal(kind, settings or {})
 
 
+def _plugin(said: Plain) -> Plugin:
+    return Plugin(said["command"], said["sha256sum"], tuple(said.get("args", ())))
+
+
 def _listener(said: Plain) -> Listener:
     tls = said.get("tls")
     return Listener(Tls(**tls) if tls else None, said.get("bind", ""))
@@ -124,7 +130,7 @@ def _word(value: Json) -> str:
 
 
 def _snapshots(said: Plain) -> Snapshots:
-    return Snapshots(seconds(said["every"]), said["keep"], said["to"])
+    return Snapshots(seconds(said["every"]), said["keep"], said["to"], said.get("encryption", "AES256"))
 
 
 def _beginning(said: Plain) -> Beginning:

@@ -19,6 +19,10 @@ TEXT: Schema = {"type": "string", "minLength": 1, "description": "a text"}
 SECRET_TEXT: Schema = {**SECRET, "description": A_REFERENCE}
 _PATH: Schema = {**TEXT, "description": "a path"}
 _FLAG: Schema = {"type": "boolean", "description": "true or false"}
+_NAME: Schema = {
+    "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+    "description": "a name of small letters, digits and - inside",
+}
 _DURATION: Schema = {
     "type": ["string", "integer"],
     "pattern": DURATION_PATTERN,
@@ -51,16 +55,9 @@ def one_of(schemas: dict[str, Schema], description: str) -> Schema:
 
 
 def _seal(kind: SealKind) -> Schema:
-    plain = {name: _seal_setting(kind, name) for name in kind.settings}
+    plain: Schema = {name: one.schema for name, one in kind.settings.items()}
     schema = closed({**plain, **dict.fromkeys(kind.secrets, SECRET_TEXT)}, MAP_OF_SETTINGS, kind.required)
     return schema if kind.required else {**schema, "type": ["object", "null"]}
-
-
-def _seal_setting(kind: SealKind, name: str) -> Schema:
-    pattern = kind.patterns.get(name)
-    return {"type": ["string", "integer", "boolean"], "description": "a text"} | (
-        {"type": "string", "pattern": pattern, "description": "file:// and a path"} if pattern else {}
-    )
 
 
 _SEAL = one_of({name: _seal(kind) for name, kind in SEALS.items()}, "a map from one seal to its settings")
@@ -79,9 +76,16 @@ _NODE = {
     "type": ["object", "null"],
 }
 _TLS = closed(
-    {"certificate": _PATH, "key": _PATH, "ca": _PATH, "min_version": words("tls12", "tls13")},
+    {"certificate": _PATH, "key": _PATH, "ca": _PATH, "min_version": words("tls12", "tls13")}, MAP_OF_SETTINGS
+)
+_PLUGIN = closed(
+    {
+        "command": {**TEXT, "pattern": r"^[^/\s]+$", "description": "a program's name in plugin_directory"},
+        "sha256sum": {**TEXT, "pattern": "^[0-9a-f]{64}$", "description": "the program's sha256 in hexadecimal"},
+        "args": {"type": "array", "items": TEXT, "description": "a list of texts"},
+    },
     MAP_OF_SETTINGS,
-    ("certificate", "key", "ca"),
+    ("command", "sha256sum"),
 )
 _AUDIT = {
     "type": ["object", "null"],
@@ -94,7 +98,7 @@ NODES: Schema = {
     "nodes": {
         "type": "object",
         "minProperties": 1,
-        "propertyNames": {"pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"},
+        "propertyNames": _NAME,
         "additionalProperties": _NODE,
         "description": "a map from a node's name to its settings",
     },
@@ -105,6 +109,11 @@ NODES: Schema = {
     ),
     "seal": _SEAL,
     "migrate_from": _SEAL,
+    "plugins": {
+        "type": "object",
+        "additionalProperties": _PLUGIN,
+        "description": "a map from a seal to the program that the server has it by",
+    },
     "listener": closed(
         {
             "tls": {
@@ -117,7 +126,12 @@ NODES: Schema = {
         },
         MAP_OF_SETTINGS,
     ),
-    "audit": {"type": "object", "additionalProperties": _AUDIT, "description": "a map from a device to its settings"},
+    "audit": {
+        "type": "object",
+        "propertyNames": _NAME,
+        "additionalProperties": _AUDIT,
+        "description": "a map from a device to its settings",
+    },
     "telemetry": closed({"prometheus_retention": _DURATION, "unauthenticated_metrics": _FLAG}, MAP_OF_SETTINGS),
     "snapshots": closed(
         {
@@ -127,6 +141,11 @@ NODES: Schema = {
                 **TEXT,
                 "pattern": "^(file:///.+|file:[^/].*|s3://[^/]+(/.*)?)$",
                 "description": "file:///folder or s3://bucket/prefix",
+            },
+            "encryption": {
+                **TEXT,
+                "pattern": "^(AES256|aws:kms(:.+)?)$",
+                "description": "how S3 encrypts it: AES256, aws:kms or aws:kms:KEY",
             },
         },
         MAP_OF_SETTINGS,
@@ -141,6 +160,10 @@ NODES: Schema = {
             "holders": {
                 "type": "object",
                 "minProperties": 1,
+                "propertyNames": {
+                    "pattern": "^[A-Za-z0-9_]([A-Za-z0-9_.@-]*[A-Za-z0-9_])?$",
+                    "description": "a name of letters, digits and _ . @ - inside",
+                },
                 "additionalProperties": _PATH,
                 "description": "a map from a holder to the file of a PGP public key",
             },
@@ -155,6 +178,8 @@ NODES: Schema = {
             "disable_standby_reads": _FLAG,
             "disable_mlock": _FLAG,
             "plugin_directory": _PATH,
+            "default_lease_ttl": _DURATION,
+            "max_lease_ttl": _DURATION,
             "log_level": words("trace", "debug", "info", "warn", "error"),
         },
         MAP_OF_SETTINGS,

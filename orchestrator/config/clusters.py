@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import placeholders, source
 from orchestrator.config.cluster_built import built
+from orchestrator.config.cluster_checks import check
+from orchestrator.config.cluster_limits import lax
 from orchestrator.config.cluster_schema import NODES, SECRET_TEXT, TEXT, one_of, words
+from orchestrator.config.limits import judge
 from orchestrator.config.validate import validate
 from orchestrator.config.words import A_LITERAL, MAP_OF_SETTINGS, closed, is_reference, meant
 from orchestrator.errors import ConfigInvalid, StrongroomError
@@ -111,9 +115,9 @@ def named(root: Path, name: str, environ: Mapping[str, str] | None) -> Cluster:
         raise StrongroomError(f"there is no {file}; {meant(name, names(root))}")
     problems: list[Problem] = []
     said = source.read(root / file, file, problems)
-    found = _cluster(name, said, environ, problems) if said else None
+    found = _cluster(root, name, said, environ, problems) if said else None
     if found is None:
-        raise ConfigInvalid(problems)
+        raise ConfigInvalid(sorted(set(problems)))
     return found
 
 
@@ -132,16 +136,25 @@ def load(root: Path, named: Node, environ: Mapping[str, str] | None, problems: l
         return None
     wrong: list[Problem] = []
     said = source.read(root / file, file, wrong)
-    cluster = _cluster(name, said, environ, wrong) if said else None
+    cluster = _cluster(root, name, said, environ, wrong) if said else None
     problems.extend(wrong)
     return None if wrong else cluster
 
 
-def _cluster(name: str, said: Node, environ: Mapping[str, str] | None, problems: list[Problem]) -> Cluster | None:
+def _cluster(
+    root: Path, name: str, said: Node, environ: Mapping[str, str] | None, problems: list[Problem]
+) -> Cluster | None:
     node = placeholders.fill(said, environ, problems)
     validate(CLUSTER, node, (), problems, filled=environ is not None)
     problems.extend(_problems(name, said))
-    return None if problems else built(node.plain())
+    known = {(one.file, one.line, one.column) for one in problems}
+    problems.extend(one for one in check(root, said, node) if (one.file, one.line, one.column) not in known)
+    if problems:
+        return None
+    found = built(node.plain())
+    wrong, warnings = judge(list(lax(node, found)), said.remarks)
+    problems.extend(wrong)
+    return None if wrong else replace(found, warnings=tuple(sorted(set(warnings))))
 
 
 def _problems(name: str, said: Node) -> Iterator[Problem]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.config.source import problem, shown_scalar
+from orchestrator.config.source import is_open, problem, shown_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from orchestrator.config.entries import Entry
     from orchestrator.config.source import Node, Remark
+    from orchestrator.declared import Where
     from orchestrator.errors import Problem
     from orchestrator.model import Limit
 
@@ -19,51 +21,69 @@ _ALLOW = re.compile(r"allow\s+(?P<rules>[\w-]+(\s*,\s*[\w-]+)*)\s+because\s+\S.*
 Line = tuple[str, int, str]  # a file, a line in it, and a rule
 
 
-def check_limits(
-    found: Sequence[Entry], remarks: Iterable[Remark], lower: Callable[[], Iterable[Entry]]
+@dataclass(frozen=True)
+class Lax:
+    """Something declared that breaks a rule, and what to say of it; `open` when only the machine knows its value."""
+
+    where: Where
+    rule: str
+    told: str
+    open: bool = False
+
+    @property
+    def line(self) -> Line:
+        return self.where.file, self.where.line, self.rule
+
+    @property
+    def warning(self) -> Problem:
+        accept = f"to accept it write on this line: # strongroom: allow {self.rule} because ..."
+        return problem(self.where, f"warning: {self.told}; {accept}")
+
+
+def judge(
+    broken: Sequence[Lax], remarks: Iterable[Remark], lower: Callable[[], Iterable[Lax]] = tuple
 ) -> tuple[list[Problem], list[Problem]]:
     """What is wrong with the comments, and a warning for each lax value that none accepts.
 
-    `lower` are the entries as they would be without the files that lie over them: a comment may accept one of those.
+    `lower` is what would be lax without the files that lie over others: a comment may accept one of those.
     """
-    broken = [(entry, name, limit, node) for entry in found for name, limit, node in _broken(entry)]
     accepted = {line for remark in remarks for line in _lines(remark)}
-    warnings = [
-        problem(node.where, _warning(f"{entry.title}/{name.replace('.', '/')}", limit, node))
-        for entry, name, limit, node in broken
-        if not _is_open(node) and _line(node, limit) not in accepted
-    ]
-    idle = accepted - {_line(node, limit) for *_, limit, node in broken}
-    idle -= {_line(node, limit) for entry in lower() for _, limit, node in _broken(entry)} if idle else set()
+    warnings = [one.warning for one in broken if not one.open and one.line not in accepted]
+    idle = accepted - {one.line for one in broken}
+    idle -= {one.line for one in lower()} if idle else set()
     return list(_problems(remarks, idle)), warnings
 
 
-def _broken(entry: Entry) -> Iterator[tuple[str, Limit, Node]]:
+def check_limits(
+    found: Sequence[Entry], remarks: Iterable[Remark], lower: Callable[[], Iterable[Entry]]
+) -> tuple[list[Problem], list[Problem]]:
+    """The same of an environment's settings; `lower` are the entries without the files that lie over them."""
+    broken = [lax for entry in found for lax in _broken(entry)]
+    return judge(broken, remarks, lambda: [lax for entry in lower() for lax in _broken(entry)])
+
+
+def _broken(entry: Entry) -> Iterator[Lax]:
     """The values that a limit refuses, or that only the machine knows."""
     for name, field, node in entry.given:
-        if field.limit and (_is_open(node) or not field.limit.holds(node.plain())):
-            yield name, field.limit, node
+        if field.limit and not meets(field.limit, node):
+            yield of(node, field.limit, f"{entry.title}/{name.replace('.', '/')}")
 
 
-def _is_open(node: Node) -> bool:
-    return isinstance(node.value, str) and "${" in node.value
+def meets(limit: Limit, node: Node) -> bool:
+    """Whether a value is known to be within a limit."""
+    return not is_open(node) and limit.holds(node.plain())
 
 
-def _line(node: Node, limit: Limit) -> Line:
-    return node.where.file, node.where.line, limit.rule
+def of(node: Node, limit: Limit, title: str) -> Lax:
+    value = node.plain()
+    shown = "this" if isinstance(value, list) else shown_scalar(value)
+    return Lax(node.where, limit.rule, f"{title}: {shown}: {limit.reason}", is_open(node))
 
 
 def _lines(remark: Remark) -> list[Line]:
     said = _ALLOW.fullmatch(remark.said)
     rules = re.split(r"\s*,\s*", said["rules"]) if said else []
     return [(remark.where.file, remark.where.line, rule) for rule in rules]
-
-
-def _warning(title: str, limit: Limit, node: Node) -> str:
-    value = node.plain()
-    shown = "this" if isinstance(value, list) else shown_scalar(value)
-    accept = f"to accept it write on this line: # strongroom: allow {limit.rule} because ..."
-    return f"warning: {title}: {shown}: {limit.reason}; {accept}"
 
 
 def _problems(remarks: Iterable[Remark], idle: set[Line]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from orchestrator.config import clusters, files, placeholders, policies, quick, tree
-from orchestrator.config.beside import check_below, check_needs
+from orchestrator.config.beside import check_below, check_fits, check_needs
 from orchestrator.config.checks import (
     check_choices,
     check_files,
@@ -86,6 +86,7 @@ def _environment(
     problems += check_secrets(found, said)
     problems += check_choices(found)
     problems += check_needs(found)
+    problems += check_fits(found)
     problems += check_below(found)
     problems += check_place(found, _text(node.at(["namespace"])))
     problems += check_hooks(found, declared, node)

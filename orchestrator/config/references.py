@@ -65,6 +65,8 @@ def check_references(found: Sequence[Entry], policies: Iterable[str]) -> Iterato
         for name, field in entry.fields.items():
             if _is_list(field) and _siblings(field):
                 yield from _check_list(entry, name, field, known)
+        yield from _check_whose(entry, known)
+        yield from _check_round(entry, known)
 
 
 def _known(found: Sequence[Entry], policies: Iterable[str]) -> Known:
@@ -95,9 +97,11 @@ def _check_names(entry: Entry, known: Known) -> Iterator[Problem]:
         words = _candidates(entry, field, known) if texts else ()
         for text in texts:
             everything = text.value == _EVERYTHING and _is_list(field) and _objects(field)
-            if not (everything or _is_open(text.value) or text.value in field.besides or text.value in words):
+            word = text.value.removeprefix(field.prefix)
+            free = everything or _is_open(word) or (field.prefix and word == text.value)
+            if not (free or word in field.besides or word in words):
                 use, what = Use(entry, name, node), _what(entry, field, known)
-                yield problem(text.where, f"{use}: there is no {what} {text.value!r}; {meant(text.value, words)}")
+                yield problem(text.where, f"{use}: there is no {what} {word!r}; {meant(word, words)}")
 
 
 def _candidates(entry: Entry, field: Field, known: Known) -> Collection[str]:
@@ -162,6 +166,50 @@ def _check_list(entry: Entry, name: str, field: Field, known: Known) -> Iterator
         if uses and all(use.node.value != entry.name and use.node.value in _beside(use, known) for use in uses):
             there = f"{uses[0]} at {uses[0].node.where} names {uses[0].node.value!r} instead"
             yield problem(text.where, f"{title}: {there}; change one of the two")
+
+
+def _check_whose(entry: Entry, known: Known) -> Iterator[Problem]:
+    """What a named object must say to be named here."""
+    for name, field, node in entry.given:
+        there = known.named(entry, field).get(node.value) if field.whose and isinstance(node.value, str) else None
+        for setting, wanted in field.whose.items() if there else ():
+            if there and _said(there, setting) != wanted:
+                told = f"{there.title} has no {setting}: {wanted}; write that there, or name another one"
+                yield problem(node.where, f"{Use(entry, name, node)}: {told}")
+
+
+def _said(entry: Entry, setting: str) -> object:
+    node = entry.node.get(setting)
+    return node.value if node else entry.fields[setting].default
+
+
+def _check_round(entry: Entry, known: Known) -> Iterator[Problem]:
+    """An object that holds itself by what it holds."""
+    for name, field in entry.fields.items():
+        key = entry.object.key if entry.object else ""
+        if _is_list(field) and _siblings(field) == [key] and (way := _round(entry, name, known)):
+            names = " → ".join([*way, entry.name])
+            told = f"it would hold itself ({names}); take one of them out"
+            yield problem(entry.node.keys.get(name, entry.where), f"{entry.title}/{name}: {told}")
+
+
+def _round(start: Entry, name: str, known: Known) -> list[str]:
+    """The way from an object back to itself through the lists of that name; empty where none leads there."""
+    others, ways, seen = (
+        known.objects.get((start.kind.id, start.mount, start.object.key if start.object else ""), {}),
+        [[start.name]],
+        set(),
+    )
+    while ways:
+        way = ways.pop()
+        node = others[way[-1]].node.get(name) if way[-1] in others else None
+        for held in node.texts() if node else ():
+            if held.value == start.name:
+                return way
+            if held.value not in seen:
+                seen.add(held.value)
+                ways.append([*way, held.value])
+    return []
 
 
 def _beside(use: Use, known: Known) -> Collection[str]:

@@ -89,6 +89,11 @@ class Node(NamedTuple):
         return [one.plain() for one in self.value] if isinstance(self.value, list) else self.value
 
 
+def is_open(node: Node) -> bool:
+    """Whether only the machine knows what it says, as a placeholder is not filled in."""
+    return isinstance(node.value, str) and "${" in node.value
+
+
 def problem(where: Where, message: str) -> Problem:
     return Problem(where.file, where.line, where.column, message)
 
@@ -309,7 +314,10 @@ def _size(node: Node) -> tuple[int, int]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML for people: a text of several lines stands as such."""
+    """YAML for people: a text of several lines stands as such, and what occurs twice is written twice."""
+
+    def ignore_aliases(self, data: Json) -> bool:  # noqa: ARG002 - it is asked of each value
+        return True
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

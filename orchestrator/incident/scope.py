@@ -41,7 +41,7 @@ def accessor(ground: Ground, value: str) -> Scope:
 
 def _lookup(ground: Ground, value: str) -> Mapping[str, Json] | None:
     try:
-        return ground.server.write(LOOKUP, {"accessor": value})
+        return ground.server.write(LOOKUP, {"accessor": value}, again=True)
     except Denied as error:
         if "invalid accessor" in str(error):
             return None

@@ -85,7 +85,7 @@ def _token(ground: Ground, value: str, what: str) -> Named:
 
 def _facts(ground: Ground, value: str) -> Mapping[str, Json] | None:
     try:
-        return ground.server.write(_LOOKUP, {"token": value})
+        return ground.server.write(_LOOKUP, {"token": value}, again=True)
     except Denied as error:
         if "bad token" in str(error) or may_update(ground.server, _LOOKUP):  # it refuses the token, not us
             return None

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from orchestrator import outcome
 from orchestrator.documents import get
 from orchestrator.errors import StrongroomError, Unreachable
 from orchestrator.live import http1, replies, trust
@@ -33,7 +34,6 @@ TAKEN = 2 * CONNECTIONS * DEPTH
 _CONNECT = 5.0  # seconds
 _UNSERVED = replies.TRANSIENT - {HTTPStatus.INTERNAL_SERVER_ERROR}
 _READS = {"GET", "LIST"}
-_LEADERLESS = ("leader", "shutdown", "context canceled")
 
 
 class Ask(NamedTuple):
@@ -84,10 +84,16 @@ class Line:
     verify: bool | str = True
     patience: float = 60.0
     rate: float = 0
+    called: str = field(default="", repr=False)
+
+    @property
+    def name(self) -> str:
+        """What people call the server."""
+        return self.called or self.address
 
 
 def line(session: Session, rate: float = 0) -> Line:
-    return Line(session.address, session.token, session.place.verify, rate=rate)
+    return Line(session.address, session.token, session.place.verify, rate=rate, called=session.place.name)
 
 
 def send(line: Line, asks: Iterable[Ask]) -> Generator[tuple[Ask, Reply], None, None]:
@@ -220,7 +226,7 @@ class _Run:
         self.opening, self.pause = now + self.pause, min(2 * self.pause, LONGEST_PAUSE)
 
     def _unreachable(self, error: OSError) -> Unreachable:
-        return Unreachable(replies.why_unreachable(self.line.address, error, type(error).__name__))
+        return Unreachable(replies.why_unreachable(self.line.name, error, type(error).__name__))
 
     def _handle(self, one: Channel[Job[Ask]], mask: int) -> Iterator[tuple[Ask, Reply]]:
         found = self._received(one, mask)
@@ -244,7 +250,7 @@ class _Run:
             one.flush()
         with contextlib.suppress(http1.Malformed):
             return one.receive()
-        raise Unreachable(replies.not_a_vault(self.line.address))
+        raise Unreachable(replies.not_a_vault(self.line.name))
 
     def _drop(self, one: Channel[Job[Ask]]) -> None:
         """Close it; what waited on it is sent again on another."""
@@ -271,17 +277,23 @@ class _Run:
         """End here when this is not where the token belongs."""
         location = raw.headers.get("location", "")
         redirected = raw.status < HTTPStatus.BAD_REQUEST and not re.match("/(?!/)", location)
+        if self.line.called and outcome.is_displaced(raw.status, said):
+            return
         if redirected:
-            raise Unreachable(replies.leads_elsewhere(self.line.address, location))
+            raise Unreachable(replies.leads_elsewhere(self.line.name, location))
         if replies.wants_tls(said):
-            raise Unreachable(replies.speaks_tls(self.line.address))
+            raise Unreachable(replies.speaks_tls(self.line.name))
 
     def _may_pass(self, ask: Ask, status: int, said: str) -> bool:
         """Whether another try may do better: a server that served and now is sealed is being started again."""
+        if self.line.called and outcome.is_displaced(status, said):
+            return True
         if self.served and status == HTTPStatus.SERVICE_UNAVAILABLE and said.endswith("Vault is sealed"):
             return True
+        if status == HTTPStatus.BAD_REQUEST and outcome.is_unclear(status, said):
+            return True
         if status == HTTPStatus.INTERNAL_SERVER_ERROR and ask.method not in _READS:
-            return any(word in said for word in _LEADERLESS) or replies.did_nothing(status, said)
+            return outcome.is_unclear(status, said) or outcome.did_nothing(status, said)
         return replies.is_transient(status, said)
 
     def _postponed(self, job: Job[Ask], raw: http1.Reply) -> bool:
@@ -300,5 +312,5 @@ class _Run:
         content = replies.document(raw.body) if raw.body else {}
         wrong = content is None and (raw.status < HTTPStatus.MULTIPLE_CHOICES or raw.status == HTTPStatus.NOT_FOUND)
         if wrong:
-            raise Unreachable(replies.not_a_vault(self.line.address))
+            raise Unreachable(replies.not_a_vault(self.line.name))
         return Reply(raw.status, content or {})

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.declared import Cluster
+    from orchestrator.live.front import Front
 
 _YES = {"1", "t", "true"}
 _NO = {"", "0", "f", "false"}
@@ -27,6 +28,17 @@ class Place:
     namespace: str
     ca_cert: str
     skip_verify: bool
+    name: str = ""  # what people call it, where the address would tell them nothing
+    leader: str = ""
+    front: Front | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.name} (leader {self.leader})" if self.name else self.address
+
+    def close(self) -> None:
+        """Shut what was opened to connect there."""
+        if self.front is not None:
+            self.front.close()
 
     @property
     def verify(self) -> bool | str:
@@ -56,14 +68,25 @@ def find(cluster: Cluster, environ: Mapping[str, str], root: Path) -> Place:
 
 
 def _of_nodes(declared: Cluster, environ: Mapping[str, str], root: Path, token: str) -> Place:
-    """The node that leads a cluster that we run ourselves."""
+    """A door to whichever node leads a cluster that we run ourselves."""
     from orchestrator.cluster import nodes  # noqa: PLC0415 - few clusters are ours
     from orchestrator.cluster.machines import choose  # noqa: PLC0415
+    from orchestrator.live.front import Front  # noqa: PLC0415
 
     cluster = choose.placed(root, declared)
     leader = nodes.wait_for_leader(cluster)
     namespace = variable(environ, "NAMESPACE").strip("/")
-    return Place(leader.url, token, namespace, cluster.ca_cert, skip_verify=False)
+    front = Front(cluster, leader.node)
+    return Place(
+        address=front.address,
+        token=token,
+        namespace=namespace,
+        ca_cert=cluster.ca_cert,
+        skip_verify=False,
+        name=f"cluster {cluster.name}",
+        leader=f"{leader.node.name} {leader.url}",
+        front=front,
+    )
 
 
 def variable(environ: Mapping[str, str], name: str) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SECONDS = 4.0
 FORBIDDEN = 403
+ABSENT = 404
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,13 @@ def ask(
     """What the node at this address answers to one request."""
     headers = {"X-Vault-Request": "true", **({"X-Vault-Token": token} if token else {})}
     try:
-        connection = _connection(url, ca, seconds)
+        asking = connection(url, ca, seconds)
         try:
-            connection.request(method, f"/v1/{path}", None if body is None else json.dumps(body), headers)
-            reply = connection.getresponse()
+            asking.request(method, f"/v1/{path}", None if body is None else json.dumps(body), headers)
+            reply = asking.getresponse()
             content = reply.read()
         finally:
-            connection.close()
+            asking.close()
     except (OSError, http.client.HTTPException) as error:
         return Said(0, {}, replies.why_unreachable(url, error, type(error).__name__))
     document = replies.document(content) if content else {}
@@ -71,7 +72,8 @@ def ask(
     return Said(reply.status, document)
 
 
-def _connection(url: str, ca: bool | str, seconds: float) -> http.client.HTTPConnection:  # noqa: FBT001 - as requests has it
+def connection(url: str, ca: bool | str, seconds: float) -> http.client.HTTPConnection:  # noqa: FBT001 - as requests has it
+    """A way to the node, not yet opened."""
     parts = urlsplit(url)
     if parts.scheme == "http":
         return http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=seconds)

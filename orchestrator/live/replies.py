@@ -7,16 +7,15 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from requests import codes
 from urllib3 import exceptions as broken
+
+from orchestrator.outcome import did_nothing, is_unclear
 
 if TYPE_CHECKING:
     from orchestrator.documents import Json
 
 NOT_INITIALISED = 501
 TRANSIENT = {412, 429, 500, 502, 503, 504}
-UPGRADING = "Upgrading from non-versioned to versioned data"
-NO_LEADER_YET = "local node not active"
 NO_NAMESPACE = "namespace not found"
 
 
@@ -42,15 +41,8 @@ def words(body: bytes) -> str:
 def is_transient(status: int, said: str) -> bool:
     """Whether a read may do better soon."""
     if status not in TRANSIENT:
-        return did_nothing(status, said)
+        return did_nothing(status, said) or is_unclear(status, said)
     return "sealed" not in said and "locked" not in said
-
-
-def did_nothing(status: int, said: str) -> bool:
-    """Whether even a write may be sent again: a rate limit, a standby that lags or knows no leader, a KV upgrade."""
-    if status == codes.bad_request:
-        return UPGRADING in said
-    return status in {412, 429} or (status == codes.server_error and NO_LEADER_YET in said)
 
 
 def leads_elsewhere(address: str, location: str) -> str:

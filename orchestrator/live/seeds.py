@@ -94,7 +94,7 @@ def sow(server: Server, one: Seed, known: Mapping[str, str]) -> bool:
         for name, said in one.fields.items()
     }
     try:
-        server.write(one.data, {"options": {"cas": 0}, "data": values})
+        server.write(one.data, {"options": {"cas": 0}, "data": values}, again=True)
     except Rejected as error:
         if _TAKEN in error.words:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from orchestrator.errors import StrongroomError
+from orchestrator.errors import StrongroomError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,10 @@ class Rejected(StrongroomError):  # noqa: N818 - the name is the sentence: the r
         super().__init__(message)
 
 
+class Unclear(Unreachable):
+    """The answer was lost: the request may have been carried out, or not (exit code 5)."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A reply; any of its parts may hold a secret."""
@@ -43,6 +47,10 @@ class Server(Protocol):
     def address(self) -> str: ...
 
     @property
+    def name(self) -> str:
+        """What people call it: its address, where that is its own."""
+
+    @property
     def namespace(self) -> str: ...
 
     def read(self, path: str, gone: tuple[str, ...] = (), query: str = "") -> Mapping[str, Json] | None:
@@ -54,14 +62,19 @@ class Server(Protocol):
     def list(self, path: str) -> tuple[str, ...]:
         """The names under the path, none where there is no path."""
 
-    def write(self, path: str, data: Mapping[str, Json], *, wrap: str = "") -> Mapping[str, Json]:
-        """The answer's wrapping when one is asked for, else its token when it is a login's, else its data."""
+    def write(self, path: str, data: Mapping[str, Json], *, wrap: str = "", again: bool = False) -> Mapping[str, Json]:
+        """The answer's wrapping when one is asked for, else its token when it is a login's, else its data.
+
+        `again` says that a second request changes nothing, so that it may be sent when the answer to one is lost.
+        """
 
     def delete(self, path: str) -> None:
         """Make sure that nothing stands at the path."""
 
-    def request(self, method: str, path: str, data: Mapping[str, Json] | None = None, *, wrap: str = "") -> Answer:
-        """One request, not repeated unless the server says that it did nothing; what is absent is an error."""
+    def request(
+        self, method: str, path: str, data: Mapping[str, Json] | None = None, *, wrap: str = "", again: bool = False
+    ) -> Answer:
+        """One request, not repeated unless the server did nothing or `again` allows it; what is absent is an error."""
 
     def fetch(self, path: str, body: bytes = b"", sort: str = "") -> bytes:
         """What a path answers that speaks no JSON, as it is; with a body of a media type, it is sent there."""

@@ -12,6 +12,7 @@ from orchestrator.live import place
 from orchestrator.live.secrets import resolve
 from orchestrator.live.server import Denied, Rejected
 from orchestrator.live.wire import open_server
+from orchestrator.outcome import CLUSTER
 from orchestrator.shapes import REFERENCE_PATTERN
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Session:
 
     @property
     def address(self) -> str:
-        return self.server.address
+        return self.place.address
 
     @property
     def namespace(self) -> str:
@@ -53,12 +54,13 @@ class Session:
 
     def __str__(self) -> str:
         inside = f", namespace {self.namespace}" if self.namespace else ""
-        return f"{self.product} {self.version} at {self.address}{inside}"
+        return f"{self.product} {self.version} at {self.place}{inside}"
 
     def environ(self) -> dict[str, str]:
         """The variables by which Terraform opens the same session."""
         found = {
             "VAULT_ADDR": self.address,
+            CLUSTER: self.place.name,
             "VAULT_TOKEN": self.token,
             "VAULT_NAMESPACE": self.namespace,
             "VAULT_CACERT": self.place.ca_cert,
@@ -70,19 +72,33 @@ class Session:
         """Revoke the token that our own login gave."""
         if self.owned is not None:
             _revoke(self.owned)
+        self.place.close()
 
 
-def connect(cluster: Cluster, namespace: str, environ: Mapping[str, str], root: Path) -> Session:
-    """A session as the environment variables say, else as the cluster does; nothing is changed on the server."""
+def connect(cluster: Cluster, namespace: str, environ: Mapping[str, str], root: Path, *, waits: bool = True) -> Session:
+    """A session as the environment variables say, else as the cluster does; nothing is changed on the server.
+
+    `waits` says to wait for a server that goes away for a while.
+    """
     there = place.find(cluster, environ, root)
-    base = open_server(there.address, there.namespace, "", verify=there.verify)
+    try:
+        base = open_server(there.address, there.namespace, "", verify=there.verify, name=there.name, waits=waits)
+        return _opened(base, there, cluster, namespace, environ, root)
+    except BaseException:
+        there.close()
+        raise
+
+
+def _opened(
+    base: Server, there: Place, cluster: Cluster, namespace: str, environ: Mapping[str, str], root: Path
+) -> Session:
     status = _status(base)
     token, owned = (there.token, None) if there.token else _login(base, cluster, environ, root)
     try:
         server = base.as_token(token).in_namespace(_joined(there.namespace, namespace))
         who = _who(server, base.as_token(token))
         product, version = _product(server, status), str(status["version"]).partition("+")[0]
-        warnings = (*there.warnings, *_differences(cluster, there.address, product, version))
+        warnings = (*there.warnings, *_differences(cluster, base.name, product, version))
         cluster_id = str(status.get("cluster_id") or "")
         name, ttl = _name(who), int(who["ttl"])
         warnings = (*warnings, *_short_lived(who))
@@ -96,7 +112,7 @@ def connect(cluster: Cluster, namespace: str, environ: Mapping[str, str], root: 
 def _revoke(owned: Server) -> None:
     """Give a login back; where its policies or the network forbid that, it ends with its ttl."""
     with contextlib.suppress(Denied, Unreachable):
-        owned.write("auth/token/revoke-self", {})
+        owned.write("auth/token/revoke-self", {}, again=True)
 
 
 def _joined(prefix: str, namespace: str) -> str:
@@ -106,11 +122,11 @@ def _joined(prefix: str, namespace: str) -> str:
 def _status(base: Server) -> Mapping[str, Json]:
     status = base.in_namespace("").read("sys/seal-status") or {}
     if "sealed" not in status or "version" not in status:
-        raise Unreachable(f"{base.address} answers, but not as Vault or OpenBao; check the address")
+        raise Unreachable(f"{base.name} answers, but not as Vault or OpenBao; check the address")
     if not status.get("initialized"):
-        raise Unreachable(f"{base.address} is not initialised; initialise it first")
+        raise Unreachable(f"{base.name} is not initialised; initialise it first")
     if status["sealed"]:
-        raise Unreachable(f"{base.address} is sealed; unseal it and run this again")
+        raise Unreachable(f"{base.name} is sealed; unseal it and run this again")
     return status
 
 
@@ -118,22 +134,22 @@ def _login(base: Server, cluster: Cluster, environ: Mapping[str, str], root: Pat
     """The token that the cluster's login gives, and who may revoke it: we, unless it was there before."""
     login = cluster.login
     if login is None:
-        raise Unreachable(f"no token for {base.address}: set VAULT_TOKEN or give the cluster {cluster.name} a login")
+        raise Unreachable(f"no token for {base.name}: set VAULT_TOKEN or give the cluster {cluster.name} a login")
     settings = {name: _setting(value, environ, root) for name, value in login.settings.items()}
     if login.method == "token":
         return settings["token"], None
     path = _LOGIN_PATHS.get(login.method, "auth/{mount}/login").format(mount=login.mount or login.method, **settings)
     try:
-        token = base.write(path, settings).get("client_token")
+        token = base.write(path, settings, again=True).get("client_token")
     except (Rejected, Denied) as error:
         words = error.words if isinstance(error, Rejected) else "permission denied"
         refused = Unreachable(
-            f"{base.address}: the login at {path} is refused: {words}; check the login of cluster {cluster.name}"
+            f"{base.name}: the login at {path} is refused: {words}; check the login of cluster {cluster.name}"
         )
     else:
         if token:
             return str(token), base.as_token(str(token))
-        refused = Unreachable(f"{base.address}: the login at {path} gives no token; a second factor cannot be given")
+        refused = Unreachable(f"{base.name}: the login at {path} gives no token; a second factor cannot be given")
     raise refused
 
 
@@ -149,7 +165,7 @@ def _who(server: Server, base: Server) -> Mapping[str, Json]:
         except Denied:
             continue
     raise Unreachable(
-        f"{server.address}: the token is refused: it expired, was revoked, belongs to another server, or may not read "
+        f"{server.name}: the token is refused: it expired, was revoked, belongs to another server, or may not read "
         "auth/token/lookup-self; get a new one, or unset VAULT_TOKEN where the cluster has a login"
     )
 
@@ -178,14 +194,14 @@ def _product(server: Server, status: Mapping[str, Json]) -> str:
     return "OpenBao" if str(engine.get("running_plugin_version")).endswith("bao") else "Vault"
 
 
-def _differences(cluster: Cluster, address: str, product: str, version: str) -> tuple[str, ...]:
+def _differences(cluster: Cluster, name: str, product: str, version: str) -> tuple[str, ...]:
     if not cluster.server:  # nobody declared what to expect
         return ()
     if product.lower() != cluster.server:
         raise StrongroomError(
-            f"{address} is {product} {version}, but cluster {cluster.name} declares {cluster.server}; "
+            f"{name} is {product} {version}, but cluster {cluster.name} declares {cluster.server}; "
             "correct `server:` or the address"
         )
     if version.split(".")[:2] != cluster.version.split(".")[:2]:
-        return (f"{address} runs {version}, but cluster {cluster.name} declares {cluster.version}; correct `version:`",)
+        return (f"{name} runs {version}, but cluster {cluster.name} declares {cluster.version}; correct `version:`",)
     return ()

@@ -30,7 +30,7 @@ def standing(server: Server) -> Standing:
 def _listed(server: Server, where: str) -> Mapping[str, Json]:
     found = server.read(where)
     if found is None:  # every server and namespace has mounts of its own: this is no empty list
-        raise StrongroomError(f"{server.address} does not tell its mounts at {where}; is this Vault or OpenBao?")
+        raise StrongroomError(f"{server.name} does not tell its mounts at {where}; is this Vault or OpenBao?")
     return found
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     request = json.loads(os.environ[REQUEST])
     secrets = {key: os.environ[f"TF_VAR_{name}"] for key, name in request["secrets"].items()}
     try:
-        connect({}, os.environ).call("POST", request["path"], {**request["data"], **secrets})
+        connect({}, os.environ).call("POST", request["path"], {**request["data"], **secrets}, again=True)
     except ApiError as error:
         sys.exit(str(error))
 

@@ -213,8 +213,8 @@ def test_sealing_all_leaves_nothing_open_that_would_open_itself(house: House) ->
 
 
 def test_a_version_that_lacks_the_seal_is_refused(tmp_path: Path) -> None:
-    house = written(tmp_path, declared(NEW, KMS))
-    cluster = house.declared
+    house = written(tmp_path, declared(OLD, KMS))
+    cluster = replace(house.declared, version=NEW)
     seal = Said(200, {"initialized": True, "sealed": False, "type": "awskms", "version": OLD})
     seen = [Seen(node, "", Said(429, {}), seal) for node in cluster.nodes]
 

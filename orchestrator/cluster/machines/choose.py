@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.machines import local
 from orchestrator.cluster.machines.commands import Commands
+from orchestrator.cluster.machines.compose import control
+from orchestrator.cluster.machines.compose.control import Compose
 from orchestrator.errors import Refused, Unreachable
 from orchestrator.local import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from orchestrator.cluster.machines.control import Control
+    from orchestrator.cluster.machines.control import Control, Machines
     from orchestrator.declared import Cluster
 
 PATIENCE = 10.0
+_NO_LOCK = -1
 
 
 @contextmanager
@@ -26,9 +30,9 @@ def opened(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Iterato
     """Whoever starts and stops the nodes of this cluster, for one command at a time."""
     if not declared.nodes:
         raise Refused(f"cluster {declared.name} declares no `nodes:`; there is nothing that this command could work on")
-    if declared.run == "local":
-        with opened_local(root, declared, environ) as control:
-            yield control
+    if declared.run in _HERE:
+        with opened_here(root, declared, environ) as machines:
+            yield machines
         return
     with _locked(root, declared):
         yield Commands(root.absolute(), placed(root, declared), environ)
@@ -40,6 +44,29 @@ def _locked(root: Path, declared: Cluster) -> Iterator[int]:
     who = f"another command has held cluster {declared.name}"
     with files.locked(home / "lock", PATIENCE, who) as lock:
         yield lock
+
+
+@contextmanager
+def opened_here(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Iterator[Machines]:
+    """Whoever makes the machines of a cluster that runs here, for one command at a time."""
+    if declared.run not in _HERE:
+        raise Refused(
+            f"cluster {declared.name} is not of this machine; write `run: local` or `run: compose` in its file, "
+            "or start it there"
+        )
+    with _HERE[declared.run].opened(root, declared, environ) as machines:
+        yield machines
+
+
+@contextmanager
+def opened_compose(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Iterator[Compose]:
+    """The containers of a cluster, for one command at a time."""
+    if declared.run != "compose":
+        raise Refused(f"cluster {declared.name} is not one of containers; write `run: compose` in its file")
+    from orchestrator.cluster.machines.compose import engine  # noqa: PLC0415 - its client is slow to import
+
+    with _locked(root, declared) as lock, engine.answering():
+        yield Compose(root.absolute(), declared, lock, environ)
 
 
 @contextmanager
@@ -57,10 +84,32 @@ def placed(root: Path, declared: Cluster) -> Cluster:
     """The cluster with the addresses and the CA by which we find its nodes."""
     if not declared.nodes:
         raise Refused(f"cluster {declared.name} declares no `nodes:`; there is nothing that this command could work on")
-    if declared.run == "local":
-        found = local.placed(root, declared)
+    if declared.run in _HERE:
+        found = _HERE[declared.run].placed(root, declared)
         if found is None:
             raise Unreachable(f"cluster {declared.name} does not run; start it: invoke cluster.up -c {declared.name}")
         return found
     ca = declared.ca_cert or (declared.listener.tls.ca if declared.listener.tls else "")
     return replace(declared, ca_cert=str(root / ca) if ca else "")
+
+
+def looking(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Control:
+    """Whoever could start and stop its nodes, without the lock: for questions alone."""
+    if declared.run in _HERE:
+        return _HERE[declared.run].control(root.absolute(), declared, _NO_LOCK, environ)
+    return Commands(root.absolute(), placed(root, declared), environ)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A word of `run:`."""
+
+    opened: Callable[[Path, Cluster, Mapping[str, str]], AbstractContextManager[Machines]]
+    placed: Callable[[Path, Cluster], Cluster | None]
+    control: Callable[[Path, Cluster, int, Mapping[str, str]], Control]
+
+
+_HERE = {
+    "local": _Run(opened_local, local.placed, local.Local),
+    "compose": _Run(opened_compose, control.placed, Compose),
+}

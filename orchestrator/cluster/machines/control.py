@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.declared import Cluster, Node
 
 
@@ -41,3 +43,16 @@ class Control(Protocol):
 
     def why(self, node: Node) -> str:
         """The end of its log, for a message; empty where that cannot be read."""
+
+
+class Machines(Control, Protocol):
+    """Whoever also makes the machines that the nodes are on."""
+
+    def place(self, tell: Callable[[str], None] = ...) -> None:
+        """Give each node its place and its certificate, and start what stands beside the nodes."""
+
+    def down(self) -> tuple[str, ...]:
+        """Stop every node and then what stands beside them; the names of what there was."""
+
+    def forget(self) -> None:
+        """Delete all that was kept, keys and data too; only after `down`."""

@@ -50,6 +50,12 @@ class Helper(Protocol):
     def environ(self, home: Path, seal: Seal) -> Mapping[str, str]:
         """The variables that the nodes need for it."""
 
+    def storage(self, home: Path) -> Mapping[str, str]:
+        """How a client finds the object storage that it emulates as well; empty when it has none."""
+
+    def ports(self, home: Path) -> tuple[int, ...]:
+        """The ports of this machine on which the nodes find it."""
+
 
 class Kms:
     """AWS's KMS, emulated; its keys are in a file, as a KMS that forgets its keys takes the cluster with it."""
@@ -58,11 +64,7 @@ class Kms:
 
     def start(self, site: Site, seal: Seal) -> None:
         here = files.private_folder(site.home / self.folder)
-        known = json.loads(files.read(here / "keys.json") or "[]")
-        wanted = {"alias": str(seal.settings["kms_key_id"]), "region": str(seal.settings["region"])}
-        if not any(wanted.items() <= one.items() for one in known):
-            known.append({**wanted, "id": str(uuid.uuid4()), "material": _random_key()})
-            files.write(here / "keys.json", json.dumps(known, indent=2))
+        if self.know(here, seal):
             process.stop(here, signal.SIGTERM)
         if process.alive(here) is not None:
             return
@@ -74,6 +76,17 @@ class Kms:
         process.start(here, command, site.lock, {"PYTHONPATH": os.pathsep.join(sys.path)})
         process.wait(here, "the emulated KMS answers", lambda: _answers(port))
 
+    @staticmethod
+    def know(here: Path, seal: Seal) -> bool:
+        """Have the seal's key among those of this emulator; whether it is a new one."""
+        known = json.loads(files.read(here / "keys.json") or "[]")
+        wanted = {"alias": str(seal.settings["kms_key_id"]), "region": str(seal.settings["region"])}
+        if any(wanted.items() <= one.items() for one in known):
+            return False
+        known.append({**wanted, "id": str(uuid.uuid4()), "material": _random_key()})
+        files.write(here / "keys.json", json.dumps(known, indent=2))
+        return True
+
     def settings(self, home: Path, seal: Seal) -> Mapping[str, Json]:
         return {**seal.settings, "endpoint": self.endpoint(home)}
 
@@ -84,6 +97,13 @@ class Kms:
         """Any key opens an emulator; without them the server would look for a cloud."""
         return {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_EC2_METADATA_DISABLED": "true"}
 
+    def storage(self, home: Path) -> Mapping[str, str]:
+        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        return {"endpoint_url": self.endpoint(home), "region_name": "us-east-1", **keys}
+
+    def ports(self, home: Path) -> tuple[int, ...]:
+        return (int(files.read(home / self.folder / "port") or 0),)
+
 
 class StaticKey:
     """A key in a file."""
@@ -91,21 +111,38 @@ class StaticKey:
     folder = "static"
 
     def start(self, site: Site, seal: Seal) -> None:
-        here = files.private_folder(site.home / self.folder)
-        for name in self._names(seal).values():
+        self.keys(files.private_folder(site.home / self.folder), seal)
+
+    @staticmethod
+    def keys(here: Path, seal: Seal) -> dict[str, bytes]:
+        """The keys that the seal names, by their files; made when there are none yet."""
+        names = StaticKey.names(seal).values()
+        for name in names:
             if not (here / name).exists():
                 files.write(here / name, secrets.token_bytes(32))
+        return {name: (here / name).read_bytes() for name in names}
 
     def settings(self, home: Path, seal: Seal) -> Mapping[str, Json]:
-        keys = {f"{which}_key": f"file://{home / self.folder / name}" for which, name in self._names(seal).items()}
-        return {**seal.settings, **keys}
+        return {**seal.settings, **self.at(f"{home / self.folder}", seal)}
 
-    def _names(self, seal: Seal) -> dict[str, str]:
+    @staticmethod
+    def at(folder: str, seal: Seal) -> dict[str, str]:
+        """Where the keys lie, as the seal's settings say it."""
+        return {f"{which}_key": f"file://{folder}/{name}" for which, name in StaticKey.names(seal).items()}
+
+    @staticmethod
+    def names(seal: Seal) -> dict[str, str]:
         ids = {which: seal.settings.get(f"{which}_key_id") for which in ("current", "previous")}
         return {which: f"{name}.key" for which, name in ids.items() if name}
 
     def environ(self, home: Path, seal: Seal) -> Mapping[str, str]:  # noqa: ARG002 - others need them
         return {}
+
+    def storage(self, home: Path) -> Mapping[str, str]:  # noqa: ARG002 - it has none
+        return {}
+
+    def ports(self, home: Path) -> tuple[int, ...]:  # noqa: ARG002 - a file needs none
+        return ()
 
 
 class Transit:
@@ -121,6 +158,12 @@ class Transit:
 
     def environ(self, home: Path, seal: Seal) -> Mapping[str, str]:
         return {"VAULT_TOKEN": unsealer.token(home / self.folder, seal)}
+
+    def storage(self, home: Path) -> Mapping[str, str]:  # noqa: ARG002 - it has none
+        return {}
+
+    def ports(self, home: Path) -> tuple[int, ...]:
+        return (unsealer.port(home / self.folder),)
 
 
 HELPERS: Mapping[str, Helper] = {"awskms": Kms(), "static": StaticKey(), "transit": Transit()}

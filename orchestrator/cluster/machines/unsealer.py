@@ -26,11 +26,15 @@ def start(root: Path, here: Path, seal: Seal, lock: int) -> None:
             node = _node(here)
         bao.start(node, servers.find(root / ".strongroom", servers.BUILT_IN), lock)
     if not (here / _token_file(seal)).exists():
-        files.write(here / _token_file(seal), _prepare(node, seal))
+        files.write(here / _token_file(seal), _prepare(here, node, seal))
 
 
 def address(here: Path) -> str:
-    return f"http://127.0.0.1:{_node(here).port}"
+    return f"http://127.0.0.1:{port(here)}"
+
+
+def port(here: Path) -> int:
+    return _node(here).port
 
 
 def token(here: Path, seal: Seal) -> str:
@@ -46,17 +50,22 @@ def _node(here: Path) -> bao.Node:
     return bao.Node(here, "unsealer", port, cluster_port)
 
 
-def _prepare(node: bao.Node, seal: Seal) -> str:
-    """The token that may encrypt and decrypt with the key, and nothing else."""
+def _prepare(here: Path, node: bao.Node, seal: Seal) -> str:
+    """The token that may encrypt and decrypt with the key, and with those before: a migration uses two with one."""
     key, mount = str(seal.settings["key_name"]), str(seal.settings.get("mount_path", "transit/")).strip("/")
     engines = _ask(node, "GET", "sys/mounts")
     if f"{mount}/" not in engines:
         _ask(node, "POST", f"sys/mounts/{mount}", {"type": "transit"})
     _ask(node, "POST", f"{mount}/keys/{key}", {})
-    rules = (f'path "{mount}/{verb}/{key}" {{ capabilities = ["update"] }}' for verb in ("encrypt", "decrypt"))
+    names = sorted({key, *(path.name.removesuffix(".token") for path in here.glob("*.token"))})
+    rules = (_rule(mount, verb, name) for name in names for verb in ("encrypt", "decrypt"))
     _ask(node, "PUT", f"sys/policies/acl/unseal-{key}", {"policy": "\n".join(rules)})
     asked = {"policies": [f"unseal-{key}"], "no_parent": True, "period": _PERIOD, "no_default_policy": False}
     return str(_ask(node, "POST", "auth/token/create", asked, "auth")["client_token"])
+
+
+def _rule(mount: str, verb: str, key: str) -> str:
+    return f'path "{mount}/{verb}/{key}" {{ capabilities = ["update"] }}'
 
 
 def _ask(

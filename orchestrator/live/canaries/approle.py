@@ -49,7 +49,9 @@ def _secret_id(server: Server, path: str, spec: Spec) -> str:
     ttl = min(_TTL, seconds(spec.get("secret_id_ttl")) or _TTL)
     wrapped = server.write(f"{path}/secret-id", {"ttl": f"{ttl}s", "num_uses": 1}, wrap=f"{_TTL}s")
     with cleaning(partial(_end, server, wrapped["accessor"]), "a wrapping token"):
-        made_by = server.as_token("").write("sys/wrapping/lookup", {"token": wrapped["token"]})["creation_path"]
+        made_by = server.as_token("").write("sys/wrapping/lookup", {"token": wrapped["token"]}, again=True)[
+            "creation_path"
+        ]
         if made_by != f"{path}/secret-id":
             raise Failed(f"the wrapping was made at {made_by}, not at {path}/secret-id")
         return str(server.as_token(wrapped["token"]).write("sys/wrapping/unwrap", {})["secret_id"])
@@ -58,7 +60,7 @@ def _secret_id(server: Server, path: str, spec: Spec) -> str:
 def _end(server: Server, accessor: str) -> None:
     """Revoke a wrapping token that was not unwrapped; one that was is gone."""
     with suppress(Rejected):
-        server.write("auth/token/revoke-accessor", {"accessor": accessor})
+        server.write("auth/token/revoke-accessor", {"accessor": accessor}, again=True)
 
 
 def _login(server: Server, role: Declaration, body: Mapping[str, Json]) -> None:

@@ -62,7 +62,7 @@ def _prove_dynamic(server: Server, role: Declaration, directory: Directory) -> N
 
 
 def _revoke(server: Server, lease: str) -> None:
-    server.write("sys/leases/revoke", {"lease_id": lease, "sync": True})
+    server.write("sys/leases/revoke", {"lease_id": lease, "sync": True}, again=True)
 
 
 def _prove_library(server: Server, one: Declaration) -> None:

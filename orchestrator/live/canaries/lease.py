@@ -39,12 +39,12 @@ def _told(answer: Answer) -> str:
 
 
 def _revoke(server: Server, lease: str) -> None:
-    server.write("sys/leases/revoke", {"lease_id": lease, "sync": True})
+    server.write("sys/leases/revoke", {"lease_id": lease, "sync": True}, again=True)
 
 
 def _stands(server: Server, lease: str) -> bool:
     try:
-        server.write("sys/leases/lookup", {"lease_id": lease})
+        server.write("sys/leases/lookup", {"lease_id": lease}, again=True)
     except Rejected as error:
         if "invalid lease" in error.words:
             return False

@@ -55,7 +55,11 @@ def _speaks(auth: Mapping[str, Json]) -> bool:
 
 def _lookup(server: Server, auth: Mapping[str, Json], spec: Spec) -> Mapping[str, Json]:
     if not _speaks(auth):
-        return server.write("auth/token/lookup-accessor", {"accessor": auth["accessor"]}) if auth["accessor"] else auth
+        return (
+            server.write("auth/token/lookup-accessor", {"accessor": auth["accessor"]}, again=True)
+            if auth["accessor"]
+            else auth
+        )
     try:
         return server.as_token(auth["client_token"]).read("auth/token/lookup-self") or {}
     except Denied as error:
@@ -85,9 +89,9 @@ def _revoke(server: Server, auth: Mapping[str, Json]) -> None:
         return
     if _speaks(auth):
         with suppress(Denied):
-            server.as_token(auth["client_token"]).write("auth/token/revoke-self", {})
+            server.as_token(auth["client_token"]).write("auth/token/revoke-self", {}, again=True)
             return
-    server.write("auth/token/revoke-accessor", {"accessor": auth["accessor"]})
+    server.write("auth/token/revoke-accessor", {"accessor": auth["accessor"]}, again=True)
 
 
 def _prove_refused(server: Server, auth: Mapping[str, Json]) -> None:
@@ -101,7 +105,7 @@ def _prove_refused(server: Server, auth: Mapping[str, Json]) -> None:
 
 def _prove_gone(server: Server, auth: Mapping[str, Json]) -> None:
     try:
-        server.write("auth/token/lookup-accessor", {"accessor": auth["accessor"]})
+        server.write("auth/token/lookup-accessor", {"accessor": auth["accessor"]}, again=True)
     except (Denied, Rejected):
         return
     raise Failed("the token still lives after it was revoked")

@@ -121,7 +121,7 @@ def _check(issued: Mapping[str, Json], name: str) -> None:
 def _revoke(server: Server, role: Declaration, issued: Mapping[str, Json], lease: str) -> None:
     """By its lease where it has one; where the server kept nothing of it, it is to expire."""
     if lease:
-        server.write("sys/leases/revoke", {"lease_id": lease, "sync": True})
+        server.write("sys/leases/revoke", {"lease_id": lease, "sync": True}, again=True)
     elif not role.spec.get("no_store"):
         server.write(f"{role.mount}/revoke", {"serial_number": issued["serial_number"]})
 

@@ -135,7 +135,7 @@ def _prove_password(server: Server, role: Declaration) -> None:
 
 def _revoke(server: Server, lease: str) -> None:
     if lease:
-        server.write("sys/leases/revoke", {"lease_id": lease, "sync": True})
+        server.write("sys/leases/revoke", {"lease_id": lease, "sync": True}, again=True)
 
 
 def allowed_address(spec: Mapping[str, Json]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import select
 import ssl
 import threading
 import time
@@ -11,24 +13,28 @@ import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator import outcome
+
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
 
     from orchestrator.documents import Json
 
-_PATIENCE = 15.0
 _IDLE = 60.0  # seconds after which a kept connection may be gone: servers and what is between close idle ones
-_UNTOUCHED = (412, 429)  # the server did nothing: anything may be asked again
-_AWAY = (502, 503)  # somebody may have done it: only a read is asked again
-_NOT_YET = ("Upgrading from non-versioned to versioned data", "local node not active")
+_REPEATABLE = {"GET", "LIST", "DELETE", "PATCH"}  # what they leave is the same however often they come
 _RIGHTS = {"GET": "read", "DELETE": "delete", "PATCH": "patch"}
 
 
 class ApiError(Exception):
     """The server refused a request, or gave no answer; the text is its own words, without what was sent."""
 
-    def __init__(self, status: int, method: str, path: str, errors: tuple[str, ...]) -> None:
+    def __init__(
+        self, status: int, method: str, path: str, errors: tuple[str, ...], *, unclear: bool = False, idle: bool = False
+    ) -> None:
         self.status, self.method, self.path, self.errors = status, method, path, errors
+        self.unclear = unclear  # it may have been carried out, or not
+        self.idle = idle  # nothing was done: anything may be asked again
         super().__init__(f"{method} {path}: {self.words}")
 
     @property
@@ -50,7 +56,9 @@ class Api:
     namespace: str = ""
     ca_file: str = ""
     verify: bool = True
+    cluster: str = ""  # what people call it, where its nodes take over from each other behind the address
     _local: threading.local = field(default_factory=threading.local, repr=False)
+    _served: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def read(self, path: str, namespace: str = "", gone: tuple[str, ...] = ()) -> Mapping[str, Json] | None:
         """What stands at the path; None when the server says that nothing does."""
@@ -61,31 +69,48 @@ class Api:
                 return None
             raise
 
-    def call(self, method: str, path: str, body: Json, namespace: str = "") -> dict[str, Json]:
-        """The data of an answer; the path may end in a query: `sys/plugins/catalog/auth/x?version=v1.0.0`."""
-        deadline = time.monotonic() + _PATIENCE
-        pause = 0.05
+    def call(
+        self, method: str, path: str, body: Json, namespace: str = "", *, again: bool | None = None
+    ) -> dict[str, Json]:
+        """The data of an answer; the path may end in a query: `sys/plugins/catalog/auth/x?version=v1.0.0`.
+
+        `again` says that a second request changes nothing, so that it may be sent when the answer to one is lost.
+        """
+        repeatable = method in _REPEATABLE if again is None else again
+        pause, deadline = 0.05, 0.0
         while True:
             try:
                 return self._once(method, path, body, namespace)
             except ApiError as error:
-                if not _again(error) or time.monotonic() > deadline:
+                deadline = deadline or time.monotonic() + outcome.PATIENCE
+                if not (error.idle or (error.unclear and repeatable)) or time.monotonic() > deadline:
                     raise
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 
     def _once(self, method: str, path: str, body: Json, namespace: str) -> dict[str, Json]:
         status, answer = self._exchange(method, path, body, namespace)
+        if self.cluster and status == http.HTTPStatus.TEMPORARY_REDIRECT:
+            raise ApiError(status, method, path, (f"{self.cluster} has another leader now",), unclear=True)
         try:
             document = json.loads(answer) if answer else {}
         except ValueError as error:
-            raise ApiError(status, method, path, ("the answer is no JSON: is this a Vault server?",)) from error
+            unclear = outcome.is_unclear(status, "")
+            words = "the answer is no JSON: is this a Vault server?"
+            raise ApiError(status, method, path, (words,), unclear=unclear) from error
         if status >= http.HTTPStatus.BAD_REQUEST:
-            raise ApiError(status, method, path, tuple(map(str, document.get("errors") or ())))
+            raise self._refusal(status, method, path, tuple(map(str, document.get("errors") or ())))
+        self._served.set()
         if method == "GET" and document.get("data", {}) is None:  # how a map path of an auth method says it
             raise ApiError(http.HTTPStatus.NOT_FOUND, method, path, ())
         data: dict[str, Json] = document.get("data") or {}
         return data
+
+    def _refusal(self, status: int, method: str, path: str, errors: tuple[str, ...]) -> ApiError:
+        said = "; ".join(errors)
+        displaced = bool(self.cluster) and said.endswith(outcome.SEALED)  # another node takes over
+        idle = displaced or outcome.did_nothing(status, said)
+        return ApiError(status, method, path, errors, unclear=outcome.is_unclear(status, said), idle=idle)
 
     def _exchange(self, method: str, path: str, body: Json, namespace: str) -> tuple[int, bytes]:
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
@@ -95,17 +120,25 @@ class Api:
             headers["X-Vault-Namespace"] = inside
         target = f"{urllib.parse.urlsplit(self.address).path.rstrip('/')}/v1/{urllib.parse.quote(path, safe='/?=&')}"
         content = None if body is None else json.dumps(body)
-        kept = hasattr(self._local, "connection")
+        sent = False
         try:
-            return self._send(method, target, content, headers)
+            connection = self._connection()
+            sent = True
+            return self._send(connection, method, target, content, headers)
         except (OSError, http.client.HTTPException) as error:
             self._forget()
-            if kept and method == "GET":  # the server may have closed it meanwhile
-                return self._exchange(method, path, body, namespace)
-            raise ApiError(0, method, path, (f"no answer from {self.address}: {error}",)) from error
+            words = f"no answer from {self.cluster or self.address}: {error}"
+            gone = not sent and self._served.is_set()  # one that never answered is no server that comes back
+            raise ApiError(0, method, path, (words,), unclear=sent, idle=gone) from error
 
-    def _send(self, method: str, target: str, content: str | None, headers: dict[str, str]) -> tuple[int, bytes]:
-        connection = self._connection()
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        target: str,
+        content: str | None,
+        headers: dict[str, str],
+    ) -> tuple[int, bytes]:
         connection.request(method, target, content, headers)
         response = connection.getresponse()
         answer = response.status, response.read()
@@ -113,10 +146,14 @@ class Api:
         return answer
 
     def _connection(self) -> http.client.HTTPConnection:
-        if hasattr(self._local, "connection") and time.monotonic() - getattr(self._local, "used", 0.0) > _IDLE:
+        if hasattr(self._local, "connection") and (
+            time.monotonic() - getattr(self._local, "used", 0.0) > _IDLE or _is_closed(self._local.connection.sock)
+        ):
             self._forget()
         if not hasattr(self._local, "connection"):
-            self._local.connection, self._local.used = self._open(), time.monotonic()
+            opened = self._open()
+            opened.connect()
+            self._local.connection, self._local.used = opened, time.monotonic()
         connection: http.client.HTTPConnection = self._local.connection
         return connection
 
@@ -140,9 +177,8 @@ class Api:
             del self._local.connection
 
 
-def _again(error: ApiError) -> bool:
-    """Whether the same request may be sent once more: it cannot have been carried out, or it is only a read."""
-    if any(word in text for word in _NOT_YET for text in error.errors) or error.status in _UNTOUCHED:
-        return True
-    sealed = any("sealed" in text for text in error.errors)
-    return error.method == "GET" and error.status in _AWAY and not sealed
+def _is_closed(sock: socket.socket | None) -> bool:
+    """Whether the other end has closed it meanwhile: nothing else comes without being asked for."""
+    with contextlib.suppress(OSError, ValueError):
+        return sock is None or bool(select.select([sock], [], [], 0)[0])
+    return True

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog import RESOURCES
+from orchestrator.outcome import CLUSTER
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Block, Diagnosed, Planned, ResourceSchema
 from orchestrator.terraform.provider.object import LiveObject, diagnosed
@@ -126,6 +127,7 @@ def connect(config: Mapping[str, Json], environ: Mapping[str, str]) -> Api:
         config.get("namespace") or environ.get("VAULT_NAMESPACE", ""),
         config.get("ca_cert_file") or environ.get("VAULT_CACERT", ""),
         verify=not (config.get("skip_tls_verify") or skip),
+        cluster=environ.get(CLUSTER, ""),
     )
 
 

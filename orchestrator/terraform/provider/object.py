@@ -105,7 +105,7 @@ class LiveObject:
                 raise ApiError(404, "GET", path, ("what should hold it is not there",))
             wanted = [*(one for one in items or () if one != self._item), *([self._item] if there else [])]
             if items is not None and wanted != items:
-                self.api.call("POST", path, {self.resource.item: wanted}, self._namespace)
+                self.api.call("POST", path, {self.resource.item: wanted}, self._namespace, again=True)
 
     def apply(self, before: Flat | None, secrets: Flat) -> dict[str, Json]:
         """The object after its writes. One that failed halfway is not noted: the next plan finds and adopts it."""
@@ -117,12 +117,41 @@ class LiveObject:
             for write in self.resource.writes:
                 body = self._filled(write.data) if write.follows and sent else self._body(write, before, secrets)
                 if body is not None:
-                    reply |= self.api.call(write.method, self._path(write.path), body, self._namespace)
+                    reply |= self._sent(write, body)
                     sent = True
             found = self._after(reply)
         except ApiError as error:
             raise diagnosed(self.resource, error) from error
         return nest(self.resource, found)
+
+    def _sent(self, write: Write, body: Json) -> dict[str, Json]:
+        """What a request answers. Where that is lost of one that cannot be repeated, what stands tells what it did."""
+        lost: ApiError | None = None
+        while True:
+            try:
+                return self.api.call(write.method, self._path(write.path), body, self._namespace, again=not write.once)
+            except ApiError as error:
+                if lost is None and not (write.once and error.unclear):
+                    raise
+                stands = self._stands(write)
+                if stands:
+                    return {}
+                if lost is not None or stands is None:
+                    raise _unknown(lost or error) from error
+                lost = error
+
+    def _stands(self, write: Write) -> bool | None:
+        """Whether what a request sends is there; None where the server cannot be asked."""
+        try:
+            paths = [self._path(one) for one in self.resource.read_paths]
+        except KeyError:  # only the answer would have told its id
+            return None
+        if not paths or self._skips("read"):
+            return None
+        found = self.read()
+        sent = [one.terraform for one in self._carried(write) if one.field.readable and not one.write_only]
+        told = [name for name in sent if self.flat[name] is not None and self.flat[name] is not UNKNOWN]
+        return found is not None and all(found[name] == self.flat[name] for name in told)
 
     def _after(self, reply: Mapping[str, Json]) -> Flat:
         """Read back what was written; what the reply alone tells is known by now."""
@@ -197,7 +226,7 @@ class LiveObject:
         write = self.resource.delete or Write(self.resource.path, method="DELETE")
         body = {**self._filled(write.data), **{key: self.flat[key] for key in write.keys}} or None
         try:
-            answer = self.api.call(write.method, self._path(write.path), body, self._namespace)
+            answer = self.api.call(write.method, self._path(write.path), body, self._namespace, again=True)
         except ApiError as error:
             if error.status == 404 or any(word in text for word in self.resource.gone for text in error.errors):  # noqa: PLR2004
                 return
@@ -212,6 +241,11 @@ class LiveObject:
             if time.monotonic() > deadline:
                 raise ApiError(0, "DELETE", path, (f"it is still there after {_GONE_WITHIN:.0f} s",))
             time.sleep(0.05)
+
+
+def _unknown(error: ApiError) -> ApiError:
+    words = f"{error.words}; it is unknown whether it was carried out: run apply again, which goes on from what stands"
+    return ApiError(0, error.method, error.path, (words,))
 
 
 def _texts(values: Mapping[str, Json]) -> dict[str, str]:

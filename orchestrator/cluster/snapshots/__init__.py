@@ -1,0 +1,1 @@
+"""Snapshots of a cluster: taken, kept, pruned, restored, and restored for practice."""

@@ -1,0 +1,215 @@
+"""A seal left for another while somebody writes: nothing is lost, wherever it is killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.cluster import keys, migrate, nodes, shares
+from orchestrator.commands import cluster_keys
+from orchestrator.errors import Refused, StrongroomError
+from orchestrator.local import process
+from tests.cluster.house import KMS, NAME, SHAMIR, STATIC, TRANSIT, House, declared, standing
+from tests.cluster.writer import writing
+from tests.support import REPOSITORY
+
+if TYPE_CHECKING:
+    from orchestrator.cluster.migrate import Migrated
+    from orchestrator.documents import Json
+
+pytestmark = pytest.mark.server
+
+OTHER_KMS: dict[str, Json] = {"awskms": {"region": "eu-central-1", "kms_key_id": "alias/other"}}
+OTHER_TRANSIT: dict[str, Json] = {"transit": {**TRANSIT["transit"], "key_name": "other"}}
+ROTATED: dict[str, Json] = {
+    "static": {
+        "current_key_id": "k2",
+        "current_key": "file:///local",
+        "previous_key_id": "k1",
+        "previous_key": "file:///local",
+    }
+}
+OTHER_STATIC: dict[str, Json] = {"static": {"current_key_id": "k2", "current_key": "file:///local"}}
+
+
+def asked(house: House, told: list[str], ways: tuple[str, ...] = ()) -> cluster_keys.Asked:
+    return cluster_keys.Asked(house.root, NAME, house.environ, told.append, lambda _: None, ways)
+
+
+def moved(house: House, ways: tuple[str, ...] = ()) -> tuple[Migrated, list[str]]:
+    told: list[str] = []
+    ground = cluster_keys.moving(asked(house, told, ways))
+    return cluster_keys.migrate_seal(ground, lambda _: None), told
+
+
+def killed_after(house: House, effects: int) -> tuple[bool, str]:
+    """Whether a migration was killed after so many effects, and what it said."""
+    script = [sys.executable, str(Path(__file__).with_name("stepwise.py")), str(house.root), NAME, str(effects)]
+    ran = subprocess.run(
+        script, cwd=REPOSITORY, env={**house.environ, "PYTHONPATH": "."}, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode in {0, -signal.SIGKILL}, ran.stderr
+    return ran.returncode != 0, ran.stdout + ran.stderr
+
+
+def secrets_of(house: House) -> list[str]:
+    place = keys.folder(house.root, house.declared)
+    return [path.read_text().strip() for path in place.glob("*.key")]
+
+
+def names_of(house: House) -> list[str]:
+    return sorted(path.name for path in keys.folder(house.root, house.declared).iterdir())
+
+
+def restarted(house: House) -> None:
+    """Every node ended and started again as it is installed."""
+    with house.control() as control:
+        for node in control.cluster.nodes:
+            control.stop(node)
+        for node in control.cluster.nodes:
+            control.start(node)
+        nodes.wait(control.cluster, "everybody answers", lambda seen: all(one.answers for one in seen), 30.0)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 3)])
+def test_a_migration_killed_after_any_step_is_finished_by_running_it_again(
+    size: int, stride: int, tmp_path: Path
+) -> None:
+    with standing(tmp_path, declared("2.6.2", SHAMIR, size=size)) as house:
+        house.wait_until_voters()
+        shares_before = secrets_of(house)
+        house.write(declared("2.6.2", KMS, size=size, migrate_from=SHAMIR))
+        said, effects, killed = "", 0, True
+        with writing(house) as writer:
+            while killed:
+                effects += stride
+                killed, output = killed_after(house, effects)
+                said += output
+            writer.wait_for(5)
+        lost = writer.lost()
+        house.write(declared("2.6.2", KMS, size=size))
+        restarted(house)
+        seen = nodes.wait(house.cluster, "all unseal themselves", lambda found: not any(o.sealed for o in found), 30.0)
+        names = names_of(house)
+
+    assert effects // stride > 3
+    assert lost == []
+    assert len(writer.acknowledged) > 20
+    assert {one.seal_type for one in seen} == {"awskms"}
+    assert names == ["recovery-1.key", "recovery-2.key", "recovery-3.key"]
+    assert not [share for share in shares_before if share in said]
+
+
+@pytest.mark.parametrize(
+    ("version", "first", "moves", "left"),
+    [
+        ("2.6.2", KMS, [(OTHER_KMS, KMS), (SHAMIR, OTHER_KMS)], "unseal"),
+        ("2.7.2", STATIC, [(ROTATED, None), (TRANSIT, OTHER_STATIC), (OTHER_TRANSIT, TRANSIT)], "recovery"),
+    ],
+    ids=["2.6.2", "2.7.2"],
+)
+def test_one_node_goes_from_seal_to_seal(
+    version: str, first: Json, moves: list[tuple[Json, Json]], left: str, tmp_path: Path
+) -> None:
+    with standing(tmp_path, declared(version, first, size=1)) as house:
+        types = []
+        for seal, before in moves:
+            more = {"migrate_from": before} if before else {}
+            house.write(declared(version, seal, size=1, **more))
+            done, _ = moved(house)
+            again, _ = moved(house)
+            types.append((nodes.look(house.cluster)[0].seal_type, nodes.look(house.cluster)[0].word, again.settled))
+            assert done.settled == ("n1",)
+        with house.session() as session:
+            who = session.who
+        names = names_of(house)
+
+    assert types == [(next(iter(seal)), "leader", ()) for seal, _ in moves]
+    assert who == "approle (default, strongroom)"
+    assert names == [f"{left}-{number}.key" for number in (1, 2, 3)]
+
+
+def test_the_old_kms_key_is_not_needed_any_more(tmp_path: Path) -> None:
+    with standing(tmp_path, declared("2.6.2", KMS, size=1)) as house:
+        house.write(declared("2.6.2", OTHER_KMS, size=1, migrate_from=KMS))
+        moved(house)
+        house.write(declared("2.6.2", OTHER_KMS, size=1))
+        with house.control() as control:
+            place = control.home / "emulator"
+            known = json.loads((place / "keys.json").read_text())
+            (place / "keys.json").write_text(json.dumps([one for one in known if one["alias"] == "alias/other"]))
+            process.stop(place, signal.SIGTERM)
+            control.prepare()
+        restarted(house)
+        seen = nodes.wait_for_leader(house.cluster, 30.0)
+
+    assert seen.seal_type == "awskms"
+
+
+def test_wrong_shares_leave_the_cluster_as_it_was(tmp_path: Path) -> None:
+    with standing(tmp_path, declared("2.7.2", SHAMIR, size=1)) as house:
+        wrong = tmp_path / "wrong"
+        wrong.write_text("\n".join(["11" * 33, "22" * 33]))
+        house.write(declared("2.7.2", STATIC, size=1, migrate_from=SHAMIR))
+        with pytest.raises(StrongroomError) as caught:
+            moved(house, (f"file:{wrong}",))
+        sealed = nodes.look(house.cluster)[0]
+        lying = shares.lying(keys.folder(house.root, house.declared), "unseal")
+        house.write(declared("2.7.2", SHAMIR, size=1))
+        opened = shares.hand(house.cluster, house.cluster.nodes[0], lying)
+        house.write(declared("2.7.2", STATIC, size=1, migrate_from=SHAMIR))
+        done, _ = moved(house)
+
+    assert str(caught.value).startswith(f"n1: the shares do not open it ({wrong}, line 1, {wrong}, line 2): ")
+    assert (sealed.seal_type, sealed.sealed) == ("shamir", True)
+    assert opened.sealed is False
+    assert done.settled == ("n1",)
+
+
+def test_what_no_server_can_do_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    with standing(tmp_path, declared("2.7.2", STATIC, size=1)) as house:
+        told = []
+        for file in (
+            declared("2.7.2", STATIC, size=1, migrate_from=STATIC),
+            declared("2.7.2", SHAMIR, size=1),
+            declared("2.7.2", SHAMIR, size=1, migrate_from=TRANSIT),
+        ):
+            house.write(file)
+            with pytest.raises(Refused) as caught:
+                moved(house)
+            told.append(str(caught.value))
+        seen = nodes.look(house.cluster)[0]
+
+    assert told == [
+        (
+            f"cluster {NAME}: `seal:` and `migrate_from:` are the same seal, static (k1, file:///local); "
+            "write the new one under `seal:`, and the one that is left under `migrate_from:`"
+        ),
+        (
+            f"cluster {NAME} is sealed by static, and declares shamir; write `migrate_from: {{static: ...}}` beside "
+            "`seal:`, so that it can be left"
+        ),
+        "`migrate_from:` says transit, but the nodes are sealed otherwise (n1: static); correct it",
+    ]
+    assert seen.word == "leader"
+
+
+def test_a_dry_run_says_each_step_and_takes_none(tmp_path: Path) -> None:
+    with standing(tmp_path, declared("2.7.2", STATIC, size=1)) as house:
+        house.write(declared("2.7.2", SHAMIR, size=1, migrate_from=STATIC))
+        found = migrate.planned(cluster_keys.moving(asked(house, [])))
+        seen = nodes.look(house.cluster)[0]
+
+    assert found.stands == (("n1", "on the old seal"),)
+    assert found.steps == (
+        "save a snapshot",
+        "start n1 with both seals, and unseal it with the shares of the old one",
+        "start each node with the new seal alone, the leader last, and see it open",
+    )
+    assert seen.seal_type == "static"
