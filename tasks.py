@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from invoke import Collection, task  # noqa: TID251 - the one module that may
 
 from orchestrator.entry import answering, ask
-from orchestrator.tasks import cluster_begin, cluster_health, cluster_keys, cluster_life, cluster_nodes, cluster_render
+from orchestrator.tasks import (
+    cluster_begin,
+    cluster_health,
+    cluster_keys,
+    cluster_life,
+    cluster_nodes,
+    cluster_render,
+    cluster_snapshots,
+    compose,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -539,17 +548,10 @@ def issue(
         report.as_json(report.issued_document(issued)) if format == "json" else report.show_issued(issued)
 
 
-cluster = Collection(
-    "cluster",
-    *cluster_begin.TASKS,
-    *cluster_health.TASKS,
-    *cluster_keys.TASKS,
-    *cluster_life.TASKS,
-    *cluster_nodes.TASKS,
-    *cluster_render.TASKS,
-)
-
-
+ROOMS = (cluster_begin, cluster_health, cluster_keys, cluster_life, cluster_nodes, cluster_render, cluster_snapshots)
+cluster = Collection("cluster", *(one for room in ROOMS for one in room.TASKS))
+containers = Collection("compose", *compose.TASKS)
+snapshots = Collection("snapshots", cluster_snapshots.drill)
 approle = Collection("approle")
 approle.add_task(issue)
 incident = Collection("incident", resume, report, verify, standing, incidents, undo_close)
@@ -573,5 +575,7 @@ namespace = Collection(
     test,
     approle,
     cluster,
+    containers,
+    snapshots,
     incident,
 )

@@ -76,3 +76,13 @@ def ask(question: str, instead: str = "--yes") -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip() != "yes":
         raise Refused("nothing is done: the answer was not yes")
+
+
+def ask_for(name: str, question: str, instead: str) -> None:
+    """Goes on only when a person types the name of what is at stake."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise Refused(f"there is no terminal to ask on; say {instead} to go on without being asked")
+    sys.stderr.write(f"{question} Only its name, {name}, goes on: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != name:
+        raise Refused(f"nothing is done: the answer was not {name}")

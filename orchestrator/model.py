@@ -383,6 +383,7 @@ class Kind:
     leaks: Mapping[str, Leak] = field(default_factory=dict)  # what of it may leak that is no object, by flag
     account: str = ""  # what tells whose an account in a system behind a mount is, by its name: `module:function`
     shut: Write | None = None  # what shuts a whole mount at once
+    inward: bool = False  # an engine that acts on nothing but the server: no lease or rotation reaches another system
 
     @property
     def type(self) -> str:

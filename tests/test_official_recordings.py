@@ -158,7 +158,7 @@ class Recording(Api):
         method: str,
         path: str,
         body: Json,
-        namespace: str = "",
+        namespace: str = "",  # noqa: ARG002
         *,
         again: bool | None = None,  # noqa: ARG002
     ) -> dict[str, Json]:

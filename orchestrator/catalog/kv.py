@@ -13,6 +13,7 @@ _NO_CHECK = "version 1 cannot refuse to write over what is there; write `type: k
 KV_V2 = Kind(
     name="kv-v2",
     family="secrets",
+    inward=True,
     canary="orchestrator.live.canaries.kv:versioned",
     engine="kv",
     options={"version": "2"},

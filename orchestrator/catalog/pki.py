@@ -11,6 +11,7 @@ from orchestrator.model import Kind, Leak, Write
 PKI = Kind(
     name="pki",
     family="secrets",
+    inward=True,
     canary="orchestrator.live.canaries.pki:trials",
     summary="Short-lived certificates, issued by role.",
     mount=SECRETS_MOUNT,

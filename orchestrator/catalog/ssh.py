@@ -88,6 +88,7 @@ _KEY_LENGTHS = Shape(
 SSH = Kind(
     name="ssh",
     family="secrets",
+    inward=True,
     canary="orchestrator.live.canaries.ssh:trials",
     summary="Certificates signed for people and hosts, and one-time passwords.",
     mount=SECRETS_MOUNT,

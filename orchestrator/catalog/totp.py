@@ -45,6 +45,7 @@ _KEY = Resource(
 TOTP = Kind(
     name="totp",
     family="secrets",
+    inward=True,
     canary="orchestrator.live.canaries.totp:trials",
     summary="One-time codes, made and checked by the server, which alone knows the keys.",
     mount=SECRETS_MOUNT,

@@ -101,6 +101,7 @@ _CACHE = Resource(
 TRANSIT = Kind(
     name="transit",
     family="secrets",
+    inward=True,
     canary="orchestrator.live.canaries.transit:trials",
     summary="Encryption keys that never leave the server.",
     mount=SECRETS_MOUNT,

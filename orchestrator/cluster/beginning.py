@@ -62,7 +62,7 @@ def begin(ground: Ground) -> Begun:
     if not keys.token(ground.keys):
         _initialise(ground)
     token = keys.token(ground.keys)
-    _open(ground)
+    unlock(ground)
     leader = nodes.wait_for_leader(ground.cluster, PATIENCE)
     dead = _dead(leader, ground.cluster, token)
     if not dead:
@@ -117,19 +117,17 @@ def _initialise(ground: Ground) -> None:
 def _start_over(ground: Ground) -> None:
     """An earlier init was killed before the shares were on disk: nobody can open that storage, and nothing is in it."""
     seen = nodes.look(ground.cluster)
-    if silent := [one for one in seen if not one.answers]:
-        raise Refused(f"nothing is begun anew while a node does not answer: {nodes.told(silent)}")
-    if any(one.initialised for one in seen):
-        _empty(ground)
+    if not all(one.answers and not one.initialised for one in seen):
+        _empty(ground, nodes.told(seen))
     keys.forget(ground.keys)
 
 
-def _empty(ground: Ground) -> None:
+def _empty(ground: Ground, told: str) -> None:
     if ground.control is None:
         raise Refused(
             f"an earlier init of {ground.cluster.name} ended before it saved the keys, so its storage holds nothing "
-            f"and cannot be opened: stop the nodes, delete {ground.cluster.raft.path} on each, start them, and run "
-            "this again"
+            f"and cannot be opened ({told}): stop the nodes, delete {ground.cluster.raft.path} on each, start them, "
+            "and run this again"
         )
     ground.tell("an earlier init ended before it saved the keys; the storage held nothing and is made anew")
     for node in ground.cluster.nodes:
@@ -137,7 +135,7 @@ def _empty(ground: Ground) -> None:
         ground.control.wipe(node)
     for node in ground.cluster.nodes:
         ground.control.start(node)
-    nodes.wait(ground.cluster, "every node answers", lambda seen: all(one.answers for one in seen), PATIENCE)
+    nodes.wait(ground.cluster, "every node answers", _all_answer, PATIENCE)
 
 
 def _refuse_initialised(seen: Sequence[Seen]) -> None:
@@ -176,23 +174,27 @@ def _shares(cluster: Cluster, said: Said) -> keys.Shares:
     return keys.Shares("recovery" if auto else "unseal", tuple(map(str, found)), bool(cluster.init.holders))
 
 
-def _open(ground: Ground) -> None:
+def unlock(ground: Ground) -> None:
     """Have every node unsealed, by itself or with the shares that lie here."""
-    name = ground.cluster.name
     if SEALS[ground.cluster.seal.kind].auto:
         nodes.wait(ground.cluster, "every node unseals itself", _all_open, PATIENCE)
         return
     shares = keys.bare(ground.keys, "unseal")
-    if not shares and (sealed := [one.node.name for one in nodes.look(ground.cluster) if one.sealed]):
-        again = "up" if ground.cluster.run else "init"
-        raise Refused(
-            f"{', '.join(sealed)}: sealed, and only the holders can open what is in {ground.keys}: unseal with "
-            f"`invoke cluster.unseal -c {name}` and run `invoke cluster.{again} -c {name}` again, which goes on; "
-            "until then the root token lies there too"
-        )
+    seen = nodes.wait(ground.cluster, "every node answers", _all_answer, PATIENCE)
+    if not shares and (sealed := [one.node.name for one in seen if one.sealed]):
+        raise Refused(f"{', '.join(sealed)}: sealed, and only the holders have the keys: {_by_hand(ground)}")
     for node in ground.cluster.nodes:
         unseal(ground.cluster, node, shares)
     nodes.wait(ground.cluster, "every node is unsealed", _all_open, PATIENCE)
+
+
+def _by_hand(ground: Ground) -> str:
+    name, again = ground.cluster.name, "up" if ground.cluster.run else "init"
+    told = f"unseal with `invoke cluster.unseal -c {name}`"
+    if not keys.token(ground.keys):
+        return told
+    goes_on = f"run `invoke cluster.{again} -c {name}` again, which goes on"
+    return f"{told} and {goes_on}; till then the root token lies in {ground.keys}"
 
 
 def unseal(cluster: Cluster, node: Node, shares: Sequence[str]) -> None:
@@ -209,6 +211,10 @@ def unseal(cluster: Cluster, node: Node, shares: Sequence[str]) -> None:
 
 def _of(seen: Sequence[Seen], node: Node) -> Seen:
     return next(one for one in seen if one.node.name == node.name)
+
+
+def _all_answer(seen: Sequence[Seen]) -> bool:
+    return all(one.answers for one in seen)
 
 
 def _all_open(seen: Sequence[Seen]) -> bool:

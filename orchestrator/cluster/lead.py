@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SECONDS = 60.0
-_ELSEWHERE = {f"{product}_{name}" for product in ("VAULT", "BAO") for name in ("ADDR", "CACERT", "NAMESPACE")}
+ELSEWHERE = {f"{product}_{name}" for product in ("VAULT", "BAO") for name in ("ADDR", "CACERT", "NAMESPACE")}
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Led:
 def session(root: Path, declared: Cluster, environ: Mapping[str, str], seconds: float = SECONDS) -> Iterator[Led]:
     """A login at the leader, by VAULT_TOKEN or as the cluster declares; what it gave is revoked at the end."""
     cluster = choose.placed(root, declared)
-    mine = {name: value for name, value in environ.items() if name not in _ELSEWHERE}
+    mine = {name: value for name, value in environ.items() if name not in ELSEWHERE}
 
     def login(server: Server) -> Session:
-        return connect(replace(cluster, address=server.address, run="", embedded=False), "", mine, root)
+        return connect(replace(cluster, address=server.address, run="", embedded=False), "", mine, root, waits=False)
 
     opened = at_leader(cluster, "", login, seconds)
     try:
@@ -70,7 +70,7 @@ def at_leader(cluster: Cluster, token: str, work: Callable[[Server], T], seconds
     while True:
         leader = nodes.wait_for_leader(cluster, max(deadline - time.monotonic(), 0.0))
         try:
-            return work(open_server(leader.url, "", token, verify=nodes.trusted(cluster)))
+            return work(open_server(leader.url, "", token, verify=nodes.trusted(cluster), waits=False))
         except (Unreachable, Rejected) as error:
             if isinstance(error, Rejected) and not replies.is_transient(error.status, error.words):
                 raise

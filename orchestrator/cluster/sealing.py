@@ -112,7 +112,7 @@ def _sealed_by_api(led: Led, seen: Seen) -> bool:
     if said.ok:
         _closed(led, seen.node)
         return True
-    if _STANDBY in said.words:
+    if _STANDBY in said.words or not nodes.see(led.cluster, seen.node).active:
         return False
     raise StrongroomError(f"{seen.node.name}: sys/seal is refused: {said.words}")
 

@@ -86,6 +86,7 @@ class SealKind:
     service: Service | None = None  # nobody whom a program elsewhere could ask
     auto: bool = True  # unseals by itself: its keys are recovery keys
     cloud: bool = False  # may take its credentials from the machine that it runs on
+    offline: bool = False  # needs nobody on the network
     key_ids: tuple[str, ...] = ()  # settings with the name by which a snapshot calls the key that sealed it
     previous: Mapping[str, str] = field(default_factory=dict)  # settings of the key before: what it was called then
     remark: str = ""  # for the reference
@@ -239,6 +240,7 @@ STATIC = SealKind(
     together=(("previous_key_id", "previous_key"),),
     differ=(("current_key_id", "previous_key_id"), ("current_key", "previous_key")),
     service=Service("file", setting="current_key"),
+    offline=True,
     key_ids=("current_key_id", "previous_key_id"),
     previous={"previous_key_id": "current_key_id", "previous_key": "current_key"},
     remark="32 bytes in a file of each node, seen from there.",

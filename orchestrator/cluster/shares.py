@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import time
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ _TRIES = 200
 _SLOW = 30.0  # a server that asks its KMS is not quick
 BAD_REQUEST = 400
 _LEAST = 16
+_SHUT = "it took enough of them, but it did not open; its log says why"
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,10 @@ def hand(
     for tried in islice(_rounds(shares, threshold, progress), _TRIES):
         said = _submit(cluster, node, tried, {"migrate": True} if migrate else {})
         if said.ok:
-            sealed, progress = bool(said.document.get("sealed")), int(said.document.get("progress") or 0)
-            return Opened(node.name, sealed, progress, threshold, () if sealed else _wrong(failed, tried), why)
+            progress = int(said.document.get("progress") or 0)
+            sealed = bool(said.document.get("sealed")) and (progress > 0 or not _opens(cluster, node))
+            wrong = () if sealed else _wrong(failed, tried)
+            return Opened(node.name, sealed, progress, threshold, wrong, "" if progress else why or _SHUT)
         failed.append(tried)
         why, progress = said.words, 0  # the server forgets all of them
     return Opened(node.name, sealed=True, progress=progress, threshold=threshold, why=why)
@@ -147,6 +151,16 @@ def _joined(cluster: Cluster, node: Node, seconds: float) -> Seen:
         return next(one for one in seen if one.node.name == node.name)
 
     return of(nodes.wait(cluster, f"{node.name} can be unsealed", lambda seen: of(seen).initialised, seconds))
+
+
+def _opens(cluster: Cluster, node: Node) -> bool:
+    """Whether a node that took enough shares is open soon: one that joins has to show them to the leader first."""
+    deadline = time.monotonic() + _SLOW
+    while (seen := nodes.see(cluster, node)).sealed or not seen.answers:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(nodes.PAUSE)
+    return True
 
 
 def _rounds(shares: Sequence[Share], threshold: int, progress: int) -> Iterator[tuple[Share, ...]]:

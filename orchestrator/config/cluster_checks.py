@@ -40,7 +40,7 @@ _OF_NODES = (
     "control",
     "settings",
 )
-_OWN = {"local": "a local cluster", "compose": "a cluster of containers"}
+_OURS = "a cluster that we start"
 _BROUGHT = (
     ("address",),
     ("ca_cert",),
@@ -134,18 +134,17 @@ def _check_addresses(nodes: Node) -> Iterator[Problem]:
 
 def _check_run(node: Node) -> Iterator[Problem]:
     """What is written of things that a cluster has by itself when we start it."""
-    who = _OWN.get(_run(node), "a cluster that we start")
     for path in _BROUGHT:
         above = node.at(path[:-1])
         if above and path[-1] in above.keys:
-            yield problem(above.keys[path[-1]], f"{'/'.join(path)}: {who} brings its own; leave it out")
+            yield problem(above.keys[path[-1]], f"{'/'.join(path)}: {_OURS} brings its own; leave it out")
     nodes = node.at(["nodes"])
     for name, one in nodes.items() if nodes else ():
         if "address" in one.keys:
-            yield problem(one.keys["address"], f"nodes/{name}/address: {who} brings its own; leave it out")
+            yield problem(one.keys["address"], f"nodes/{name}/address: {_OURS} brings its own; leave it out")
     tls = node.at(["listener", "tls"])
     if tls and tls.value is False:
-        yield problem(tls.where, f"listener/tls: {who} always has TLS; leave it out")
+        yield problem(tls.where, f"listener/tls: {_OURS} always has TLS; leave it out")
 
 
 def _check_elsewhere(node: Node) -> Iterator[Problem]:

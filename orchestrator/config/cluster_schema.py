@@ -19,7 +19,10 @@ TEXT: Schema = {"type": "string", "minLength": 1, "description": "a text"}
 SECRET_TEXT: Schema = {**SECRET, "description": A_REFERENCE}
 _PATH: Schema = {**TEXT, "description": "a path"}
 _FLAG: Schema = {"type": "boolean", "description": "true or false"}
-_NAME = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
+_NAME: Schema = {
+    "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+    "description": "a name of small letters, digits and - inside",
+}
 _DURATION: Schema = {
     "type": ["string", "integer"],
     "pattern": DURATION_PATTERN,
@@ -95,7 +98,7 @@ NODES: Schema = {
     "nodes": {
         "type": "object",
         "minProperties": 1,
-        "propertyNames": {"pattern": _NAME},
+        "propertyNames": _NAME,
         "additionalProperties": _NODE,
         "description": "a map from a node's name to its settings",
     },
@@ -125,7 +128,7 @@ NODES: Schema = {
     ),
     "audit": {
         "type": "object",
-        "propertyNames": {"pattern": _NAME},
+        "propertyNames": _NAME,
         "additionalProperties": _AUDIT,
         "description": "a map from a device to its settings",
     },
@@ -157,7 +160,10 @@ NODES: Schema = {
             "holders": {
                 "type": "object",
                 "minProperties": 1,
-                "propertyNames": {"pattern": "^[A-Za-z0-9_]([A-Za-z0-9_.@-]*[A-Za-z0-9_])?$"},
+                "propertyNames": {
+                    "pattern": "^[A-Za-z0-9_]([A-Za-z0-9_.@-]*[A-Za-z0-9_])?$",
+                    "description": "a name of letters, digits and _ . @ - inside",
+                },
                 "additionalProperties": _PATH,
                 "description": "a map from a holder to the file of a PGP public key",
             },
@@ -172,6 +178,8 @@ NODES: Schema = {
             "disable_standby_reads": _FLAG,
             "disable_mlock": _FLAG,
             "plugin_directory": _PATH,
+            "default_lease_ttl": _DURATION,
+            "max_lease_ttl": _DURATION,
             "log_level": words("trace", "debug", "info", "warn", "error"),
         },
         MAP_OF_SETTINGS,

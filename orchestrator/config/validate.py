@@ -70,6 +70,8 @@ def _problems(schema: dict[str, Json], root: Node, path: tuple[str, ...], error:
             if name not in error.instance:
                 one = error.schema.get("properties", {}).get(name, {}).get("description", "it")
                 yield problem(key or at.where, _said((*what, name), f"missing; write {one}"))
+    elif "propertyNames" in error.absolute_schema_path:
+        yield problem(at.keys[error.instance], _said(what, _wrong(error, expected, inherited=inherited)))
     elif error.validator == "uniqueItems":
         yield from (problem(one.where, _said(what, f"{_shown(one.value)} stands twice")) for one in _repeated(at))
     elif expected != A_REFERENCE or error.instance is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SECONDS = 4.0
 FORBIDDEN = 403
+ABSENT = 404
 
 
 @dataclass(frozen=True)

@@ -75,18 +75,23 @@ class Session:
         self.place.close()
 
 
-def connect(cluster: Cluster, namespace: str, environ: Mapping[str, str], root: Path) -> Session:
-    """A session as the environment variables say, else as the cluster does; nothing is changed on the server."""
+def connect(cluster: Cluster, namespace: str, environ: Mapping[str, str], root: Path, *, waits: bool = True) -> Session:
+    """A session as the environment variables say, else as the cluster does; nothing is changed on the server.
+
+    `waits` says to wait for a server that goes away for a while.
+    """
     there = place.find(cluster, environ, root)
     try:
-        return _opened(there, cluster, namespace, environ, root)
+        base = open_server(there.address, there.namespace, "", verify=there.verify, name=there.name, waits=waits)
+        return _opened(base, there, cluster, namespace, environ, root)
     except BaseException:
         there.close()
         raise
 
 
-def _opened(there: Place, cluster: Cluster, namespace: str, environ: Mapping[str, str], root: Path) -> Session:
-    base = open_server(there.address, there.namespace, "", verify=there.verify, name=there.name)
+def _opened(
+    base: Server, there: Place, cluster: Cluster, namespace: str, environ: Mapping[str, str], root: Path
+) -> Session:
     status = _status(base)
     token, owned = (there.token, None) if there.token else _login(base, cluster, environ, root)
     try:

@@ -52,9 +52,8 @@ class Wire:
     namespace: str
     token: str = field(repr=False)
     session: requests.Session = field(repr=False)
-    served: threading.Event = field(
-        default_factory=threading.Event, repr=False
-    )  # a server that never was is not awaited
+    waits: bool = True  # for a server that served and takes no connection now
+    served: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def read(self, path: str, gone: tuple[str, ...] = (), query: str = "") -> Mapping[str, Json] | None:
         """What stands at a path; of one that ends in `/`, its list with all that the server tells of its items."""
@@ -114,7 +113,7 @@ class Wire:
                 if not busy(reply):
                     return reply
             except Unclear:
-                if not again or _is_late(deadline, pause):
+                if not again or not self.waits or _is_late(deadline, pause):
                     raise
             except _Away:
                 if _is_late(deadline, pause):
@@ -136,11 +135,18 @@ class Wire:
         except RequestException as error:
             cause = _innermost(error)
             why = replies.why_unreachable(self.name, cause, type(error).__name__)
-            failure = (Unreachable if not self.served.is_set() else _Away if _is_unsent(cause) else Unclear)(why)
+            failure = self._lost(cause)(why)
         else:
             self.served.set()
             return reply
         raise failure
+
+    def _lost(self, cause: BaseException) -> type[Unreachable]:
+        """What it means that there is no reply: one that never gave any is no server that comes back."""
+        unsent = _is_unsent(cause)
+        if not self.served.is_set() or (unsent and not self.waits):
+            return Unreachable
+        return _Away if unsent else Unclear
 
     def _adapter(self) -> RawAdapter:
         return RawAdapter(
@@ -218,7 +224,9 @@ class Wire:
         return f" in namespace {self.namespace}" if self.namespace else ""
 
 
-def open_server(address: str, namespace: str, token: str, *, verify: bool | str = True, name: str = "") -> Server:
+def open_server(
+    address: str, namespace: str, token: str, *, verify: bool | str = True, name: str = "", waits: bool = True
+) -> Server:
     """A server that nothing in the process's environment redirects: no proxy, no CA bundle, no ~/.vault-token."""
     session = requests.Session()
     session.trust_env = False
@@ -228,7 +236,7 @@ def open_server(address: str, namespace: str, token: str, *, verify: bool | str 
     retries = urllib3.Retry(0, read=1, allowed_methods={"GET"})  # a kept connection may have been closed meanwhile
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=THREADS, max_retries=retries))
-    return Wire(address.rstrip("/"), name or address.rstrip("/"), namespace, token, session)
+    return Wire(address.rstrip("/"), name or address.rstrip("/"), namespace, token, session, waits)
 
 
 def _json(reply: Response) -> dict[str, Json] | None:

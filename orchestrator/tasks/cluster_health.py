@@ -23,4 +23,17 @@ def status(_: Context, cluster: str, format: str = "text") -> None:
         answer(health.code)
 
 
-TASKS = (status,)
+@task(help={"cluster": CLUSTER, "only": "the rules to look at, joined by commas", "format": FORMAT})
+def doctor(_: Context, cluster: str, only: str = "", format: str = "text") -> None:
+    """Look at a cluster as a guide for production does; exit code 0 well, 1 bad, 2 could be better or is not known."""
+    with answering(format) as answer:
+        from orchestrator import report
+        from orchestrator.cluster.doctor import examine, show
+        from orchestrator.commands import health as commands
+
+        found = commands.doctor(ROOT, cluster, os.environ, only)
+        report.as_json(show.document(cluster, found)) if format == "json" else show.show(found)
+        answer(examine.code(found))
+
+
+TASKS = (status, doctor)

@@ -22,7 +22,7 @@ def say(line: str) -> None:
 
 @task(help={"cluster": CLUSTER, "format": FORMAT})
 def up(_: Context, cluster: str, format: str = "text") -> None:
-    """Start a local cluster, and begin it if it is new: initialise, first apply, end of the root token."""
+    """Start a cluster that runs here, and begin it if it is new: initialise, first apply, end of the root token."""
     with answering(format):
         from orchestrator import report
         from orchestrator.cluster import show
@@ -36,7 +36,7 @@ def up(_: Context, cluster: str, format: str = "text") -> None:
 
 @task(help={"cluster": CLUSTER, "wipe": "delete its data and its keys too", "yes": "do not ask", "format": FORMAT})
 def down(_: Context, cluster: str, wipe: bool = False, yes: bool = False, format: str = "text") -> None:
-    """Stop every process of a local cluster; its data stays, unless --wipe says otherwise."""
+    """Stop all that runs here of a cluster; its data stays, unless --wipe says otherwise."""
     with answering(format):
         from orchestrator import report
         from orchestrator.commands import cluster as commands

@@ -5,25 +5,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import nodes
-from orchestrator.cluster.machines import choose
+from orchestrator.cluster.machines import choose, local
 from orchestrator.commands import cluster as commands
 from orchestrator.config import clusters
 from orchestrator.live.session import connect
-from orchestrator.local import files
+from orchestrator.local import files, process
 from tests.support import REPOSITORY, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from orchestrator.cluster.machines.local import Local
+    from orchestrator.cluster.nodes import Seen
     from orchestrator.commands.cluster import Raised
-    from orchestrator.declared import Cluster
+    from orchestrator.declared import Cluster, Node
     from orchestrator.documents import Json
     from orchestrator.live.session import Session
 
@@ -108,16 +110,51 @@ class House:
         finally:
             found.close()
 
+    def settle(self) -> None:
+        """Have every node vote, without autopilot's usual ten seconds."""
+        with self.session() as session:
+            session.server.write("sys/storage/raft/autopilot/configuration", {"server_stabilization_time": "1s"})
+        self.wait_until_voters()
+
+    def leader(self) -> Node:
+        return nodes.wait_for_leader(self.cluster).node
+
+    def pid(self, node: Node) -> int:
+        """The process that a node is."""
+        found = process.alive(local.folder(self.root, NAME) / "nodes" / node.name)
+        assert found is not None, f"{node.name} does not run"
+        return found
+
+    def kill(self, node: Node, how: signal.Signals = signal.SIGKILL) -> None:
+        """Send its process a signal; return when it has ended, if that ends it."""
+        os.kill(self.pid(node), how)
+        if how in {signal.SIGKILL, signal.SIGTERM}:
+            here = local.folder(self.root, NAME) / "nodes" / node.name
+            assert process.until(lambda: process.alive(here) is None or None, 20.0), f"{node.name} lives on"
+
+    def start(self, node: Node) -> None:
+        """Start its process, and return when it is open and some node leads."""
+        with self.control() as control:
+            control.start(node)
+        self.wait_until_open()
+
+    def wait_until_open(self) -> None:
+        def ready(seen: Sequence[Seen]) -> bool:
+            return all(one.answers and not one.sealed for one in seen) and nodes.leader(seen) is not None
+
+        nodes.wait(self.cluster, "every node is open", ready, 60.0)
+
     def wait_until_voters(self) -> None:
         """Only voters survive the loss of a leader; autopilot makes them that some seconds after they joined."""
+        with self.session() as session:
+            server = session.server
+            server.write("sys/storage/raft/autopilot/configuration", {"server_stabilization_time": "1s"})
 
-        def ready(_: object) -> bool:
-            with self.session() as session:
-                found = session.server.read("sys/storage/raft/configuration") or {}
-            servers = found["config"]["servers"]
-            return len(servers) == len(self.declared.nodes) and all(one["voter"] for one in servers)
+            def ready(_: object) -> bool:
+                servers = (server.read("sys/storage/raft/configuration") or {})["config"]["servers"]
+                return len(servers) == len(self.declared.nodes) and all(one["voter"] for one in servers)
 
-        nodes.wait(self.cluster, "every node votes", ready, 60.0)
+            nodes.wait(self.cluster, "every node votes", ready, 60.0)
 
 
 def written(root: Path, cluster: dict[str, Json]) -> House:

@@ -51,8 +51,10 @@ class Proxy:
 
     def _close_open(self) -> None:
         while self.ends:
+            end = self.ends.pop()
             with contextlib.suppress(OSError):
-                self.ends.pop().shutdown(socket.SHUT_RDWR)
+                end.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
+            end.close()
 
     def _serve(self, listener: socket.socket) -> None:
         while True:

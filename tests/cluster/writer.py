@@ -80,7 +80,8 @@ class Writer:
         return lead.at_leader(self.cluster, self.token, read)
 
     def _work(self) -> None:
-        connection, number = None, 0
+        connection: http.client.HTTPConnection | None = None
+        number = 0
         while not self._over.is_set():
             connection = connection or self._connected()
             if connection is None:

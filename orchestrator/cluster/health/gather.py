@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import time
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import nodes
 from orchestrator.cluster.health import handshake, inside, key_service
 from orchestrator.cluster.health.asking import Unknown, within
-from orchestrator.cluster.health.facts import UNKNOWN, Facts, KeyService, NodeFacts, Room
+from orchestrator.cluster.health.facts import UNKNOWN, Facts, KeyService, NodeFacts, Room, Snapshot
+from orchestrator.cluster.lead import ELSEWHERE
 from orchestrator.cluster.machines import beside, choose
-from orchestrator.errors import StrongroomError
+from orchestrator.cluster.snapshots import ground as snapshots
+from orchestrator.errors import Unreachable
 from orchestrator.live import probe
+from orchestrator.live.session import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from orchestrator.cluster.health.facts import Certificate, Inside, Snapshot
+    from orchestrator.cluster.health.facts import Certificate, Inside
     from orchestrator.declared import Cluster, Node
     from orchestrator.documents import Json
     from orchestrator.live.probe import Said
+    from orchestrator.live.session import Session
 
 ONE = 2.0  # seconds for one question
 ALL = 4.0  # seconds for all of one round
@@ -38,7 +45,7 @@ class Ground:
     root: Path
     declared: Cluster
     cluster: Cluster  # as it is placed
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
 
     @property
     def ca(self) -> bool | str:
@@ -54,7 +61,7 @@ def facts(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Facts:
     lag = second["lag"]
     return Facts(
         ground.cluster,
-        seen,
+        tuple(replace(one, last_words=_words(second.get(f"end of {one.name}"))) for one in seen),
         _key(first["key", ""]),
         second["inside"],
         lag if not isinstance(lag, Unknown) else {one.name: lag for one in seen},
@@ -115,19 +122,13 @@ def _skew(ground: Ground, node: Node) -> float | Unknown:
 def _room(ground: Ground, node: Node) -> Room | Unknown:
     here = beside.folder(ground.root, ground.declared, node)
     if here is None:
-        return Unknown("its disk is another machine's")
+        return Unknown("its disk is not of this machine")
     return disk(here / ground.cluster.raft.path)
 
 
 def disk(path: Path) -> Room:
-    import os  # noqa: PLC0415 - the one use
-
     found = os.statvfs(path)
     return Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
-
-
-def _last_words(ground: Ground, node: Node) -> str:
-    return beside.last_words(ground.root, ground.declared, ground.environ, node)
 
 
 _OF_A_NODE: Mapping[str, Callable[[Ground, Node], Json]] = {
@@ -137,7 +138,6 @@ _OF_A_NODE: Mapping[str, Callable[[Ground, Node], Json]] = {
     "certificate": _certificate,
     "skew": _skew,
     "room": _room,
-    "last words": _last_words,
 }
 
 
@@ -145,34 +145,61 @@ def _node(node: Node, ground: Ground, found: Mapping[tuple[str, str], Json]) -> 
     def of(what: str) -> Json:
         return found[what, node.name]
 
-    seen, words = of("seen"), of("last words")
+    seen = of("seen")
     if isinstance(seen, Unknown):
         late = probe.Said(0, {}, seen.why)
         seen = nodes.Seen(node, ground.cluster.url(node), late, late)
     leader, recorded = (
         probe.Said(0, {}, one.why) if isinstance(one, Unknown) else one for one in (of("leader"), of("recorded"))
     )
-    gone = "" if isinstance(words, Unknown) or seen.answers else words
-    return NodeFacts(seen, leader, recorded, of("certificate"), of("skew"), of("room"), gone)
+    return NodeFacts(seen, leader, recorded, of("certificate"), of("skew"), of("room"))
+
+
+def _last_words(ground: Ground, node: Node) -> str:
+    return beside.last_words(ground.root, ground.declared, ground.environ, node)
+
+
+def _words(found: str | Unknown | None) -> str:
+    return found if isinstance(found, str) else ""
 
 
 def _second_round(ground: Ground, seen: Sequence[NodeFacts]) -> dict[str, Callable[[], Json]]:
     return {
+        **{f"end of {one.name}": _bound(_last_words, ground, one.seen.node) for one in seen if not one.seen.answers},
         "inside": lambda: _inside(ground, seen),
         "lag": lambda: _lags(ground, seen),
         "snapshot": lambda: _snapshot(ground),
     }
 
 
-def _inside(ground: Ground, seen: Sequence[NodeFacts]) -> Inside | Unknown:
+def _inside(ground: Ground, seen: Sequence[NodeFacts]) -> Inside:
+    leader = _asked_leader(seen)
+    with _session(ground.root, ground.cluster, leader, ground.environ) as session:
+        return inside.look(session, beside.folder(ground.root, ground.declared, leader.seen.node))
+
+
+def session(root: Path, facts: Facts, environ: Mapping[str, str]) -> AbstractContextManager[Session]:
+    """A login at the leader that these facts know, without waiting for another."""
+    return _session(root, facts.cluster, _asked_leader(facts.nodes), environ)
+
+
+def _asked_leader(seen: Sequence[NodeFacts]) -> NodeFacts:
     leader = next((one for one in seen if one.seen.active), None)
     if leader is None:
-        return Unknown("no node leads, and only a leader can be asked")
+        raise Unreachable("no node leads, and only a leader can be asked")
     if leader.unrecorded:
-        return Unknown(f"{leader.name} refuses every request, as no audit device takes them")
-    there = replace(ground.cluster, address=leader.seen.url, run="")
-    environ = {name: value for name, value in ground.environ.items() if not name.endswith(("_ADDR", "_CACERT"))}
-    return inside.look(ground.root, ground.declared, there, leader.seen.node, environ)
+        raise Unreachable(f"{leader.name} refuses every request, as no audit device takes them")
+    return leader
+
+
+@contextmanager
+def _session(root: Path, cluster: Cluster, leader: NodeFacts, environ: Mapping[str, str]) -> Iterator[Session]:
+    there = replace(cluster, address=leader.seen.url, run="", embedded=False)
+    opened = connect(there, "", {name: value for name, value in environ.items() if name not in ELSEWHERE}, root)
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 def _lags(ground: Ground, seen: Sequence[NodeFacts]) -> dict[str, int | Unknown]:
@@ -193,6 +220,11 @@ def _lag(ground: Ground, one: NodeFacts, leader: int | None) -> int | Unknown:
 
 
 def _snapshot(ground: Ground) -> Snapshot | Unknown | None:
+    """The newest whole one; Unknown where there is none, as then there is no age either."""
     if ground.declared.snapshots is None:
         return None
-    raise StrongroomError("nobody here lists snapshots yet")
+    where = snapshots.Ground(ground.root, ground.declared, ground.environ, lambda _: None).place
+    newest = next((one.manifest for one in where.kept() if one.whole), None)
+    if newest is None:
+        return Unknown(f"there is none in {where.where}")
+    return Snapshot(newest.name, (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(newest.taken)).total_seconds())

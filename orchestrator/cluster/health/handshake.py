@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from orchestrator.cluster.health.facts import Certificate
+from orchestrator.errors import StrongroomError
 from orchestrator.live import trust
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DAY = 86400.0
+_REFUSED = "ALERT"  # what the other end sends when it will not
 
 
 def look(url: str, ca: bool | str, now: dt.datetime, seconds: float) -> Certificate:  # noqa: FBT001 - as requests has it
@@ -27,7 +29,10 @@ def look(url: str, ca: bool | str, now: dt.datetime, seconds: float) -> Certific
     except ssl.SSLCertVerificationError as error:
         raw, protocol = shake(url, trust.context(verify=False), seconds)
         trusted = error.verify_message
-    found = x509.load_der_x509_certificate(raw)
+    try:
+        found = x509.load_der_x509_certificate(raw)
+    except ValueError as error:
+        raise StrongroomError(f"{url}: its certificate cannot be read: {error}") from error
     days = (found.not_valid_after_utc - now).total_seconds() / _DAY
     return Certificate(days, _names(found), found.issuer.rfc4514_string(), trusted, protocol)
 
@@ -44,14 +49,16 @@ def shake(url: str, context: ssl.SSLContext, seconds: float) -> tuple[bytes, str
 
 
 def takes(url: str, version: ssl.TLSVersion, seconds: float) -> bool:
-    """Whether it still speaks a version as old as this."""
+    """Whether it speaks this version; OSError where that cannot be tried from here."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")  # old versions sign with what is refused otherwise
     context.minimum_version = context.maximum_version = version
     try:
         shake(url, context, seconds)
-    except ssl.SSLError:
+    except ssl.SSLError as error:
+        if _REFUSED not in (error.reason or ""):
+            raise  # it is this machine that does not speak it
         return False
     return True
 

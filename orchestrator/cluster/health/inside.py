@@ -8,42 +8,35 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster.health.asking import Unknown
 from orchestrator.cluster.health.facts import Autopilot, Device, Inside, Peer
-from orchestrator.cluster.machines import beside
 from orchestrator.live import probe
-from orchestrator.live.session import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from orchestrator.declared import Cluster, Node
     from orchestrator.documents import Json
+    from orchestrator.live.session import Session
 
 SECONDS = 2.0
 _PEERS = "sys/storage/raft/configuration"
 _AUTOPILOT = "sys/storage/raft/autopilot/state"
 _DEVICES = "sys/audit"
+_RECORDED = "auth/token/lookup-self"
 _LOCAL_LOGS = "/dev/log", "/var/run/syslog", "/var/run/log"
 
 
-def look(root: Path, declared: Cluster, there: Cluster, leader: Node, environ: Mapping[str, str]) -> Inside:
-    """What the leader says to a login of the cluster; the login ends with the questions."""
-    session = connect(there, "", environ, root)
-    try:
+def look(session: Session, here: Path | None) -> Inside:
+    """What the leader says to a login of the cluster; `here` is its folder, if it is of this machine."""
 
-        def ask(path: str) -> probe.Said:
-            ca = there.ca_cert or True
-            return probe.ask(there.address, path, ca=ca, token=session.token, seconds=SECONDS)
+    def ask(path: str) -> probe.Said:
+        return probe.ask(session.address, path, ca=session.place.verify, token=session.token, seconds=SECONDS)
 
-        peers, autopilot, devices = ask(_PEERS), ask(_AUTOPILOT), ask(_DEVICES)
-        here = beside.folder(root, declared, leader)
-        return Inside(
-            session.who,
-            tuple(map(_peer, peers.data["config"]["servers"])) if peers.ok else _unknown(peers),
-            _autopilot(autopilot.data) if autopilot.ok else _unknown(autopilot),
-            _devices(devices.data, here, lambda: ask("auth/token/lookup-self")) if devices.ok else _unknown(devices),
-        )
-    finally:
-        session.close()
+    peers, autopilot, devices = ask(_PEERS), ask(_AUTOPILOT), ask(_DEVICES)
+    return Inside(
+        session.who,
+        tuple(map(_peer, peers.data["config"]["servers"])) if peers.ok else _unknown(peers),
+        _autopilot(autopilot.data) if autopilot.ok else _unknown(autopilot),
+        _devices(devices.data, here, lambda: ask(_RECORDED)) if devices.ok else _unknown(devices),
+    )
 
 
 def _unknown(said: probe.Said) -> Unknown:

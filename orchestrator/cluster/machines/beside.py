@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.machines import choose, local
-from orchestrator.cluster.machines.commands import Commands
 from orchestrator.cluster.machines.helpers import HELPERS
 from orchestrator.cluster.seals import SEALS
 from orchestrator.config.words import is_reference
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 _LOG = "log"
 _FAILED = "Error"  # how a server that ends begins its last words
+_PANIC, _LOGGED = "panic:", "[ERROR]"
 
 
 def folder(root: Path, declared: Cluster, node: Node) -> Path | None:
@@ -36,14 +36,24 @@ def pid(root: Path, declared: Cluster, node: Node) -> int | None:
 def last_words(root: Path, declared: Cluster, environ: Mapping[str, str], node: Node) -> str:
     """Why a node ended, as its log says; nothing of one that lives, or whose log nobody can read."""
     here = folder(root, declared, node)
-    if here is None:
-        known = "log" in declared.control
-        return _why(Commands(root, choose.placed(root, declared), environ).why(node)) if known else ""
-    return "" if process.alive(here) else _why(files.read(here / _LOG) or "")
+    if here is not None:
+        return "" if process.alive(here) else _why(files.read(here / _LOG) or "")
+    control = choose.looking(root, declared, environ)
+    return "" if control.runs(node) else _why(control.why(node))
+
+
+def is_current(root: Path, declared: Cluster, environ: Mapping[str, str], node: Node) -> bool | None:
+    """Whether it runs what is declared now; None where nobody knows."""
+    return choose.looking(root, declared, environ).is_current(node)
 
 
 def _why(log: str) -> str:
+    """The last error, and what it ended in; a panic's stack tells nothing to whoever runs it."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
+    panics = [at for at, line in enumerate(lines) if line.startswith(_PANIC)]
+    if panics:
+        before = [line for line in lines[: panics[-1]] if _LOGGED in line]
+        return " ".join([*before[-1:], lines[panics[-1]]])
     errors = [at for at, line in enumerate(lines) if line.startswith(_FAILED)]
     return " ".join(lines[errors[-1] :] if errors else lines[-1:])
 
@@ -53,6 +63,6 @@ def seal_secrets(root: Path, declared: Cluster, environ: Mapping[str, str]) -> M
     if declared.run == "local":
         helper = HELPERS.get(declared.seal.kind)
         return helper.environ(local.folder(root, declared.name), declared.seal) if helper else {}
-    known = {name: secret.variable for name, secret in SEALS[declared.seal.kind].secrets.items()}
+    known = {name: secret.of(declared.server) for name, secret in SEALS[declared.seal.kind].secrets.items()}
     said = {name: str(declared.seal.settings[name]) for name in known if name in declared.seal.settings}
     return {known[name]: secrets.resolve(one, environ, root) for name, one in said.items() if is_reference(one)}

@@ -53,6 +53,9 @@ class Helper(Protocol):
     def storage(self, home: Path) -> Mapping[str, str]:
         """How a client finds the object storage that it emulates as well; empty when it has none."""
 
+    def ports(self, home: Path) -> tuple[int, ...]:
+        """The ports of this machine on which the nodes find it."""
+
 
 class Kms:
     """AWS's KMS, emulated; its keys are in a file, as a KMS that forgets its keys takes the cluster with it."""
@@ -98,6 +101,9 @@ class Kms:
         keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
         return {"endpoint_url": self.endpoint(home), "region_name": "us-east-1", **keys}
 
+    def ports(self, home: Path) -> tuple[int, ...]:
+        return (int(files.read(home / self.folder / "port") or 0),)
+
 
 class StaticKey:
     """A key in a file."""
@@ -135,6 +141,9 @@ class StaticKey:
     def storage(self, home: Path) -> Mapping[str, str]:  # noqa: ARG002 - it has none
         return {}
 
+    def ports(self, home: Path) -> tuple[int, ...]:  # noqa: ARG002 - a file needs none
+        return ()
+
 
 class Transit:
     """Another OpenBao, whose transit engine encrypts the cluster's key."""
@@ -152,6 +161,9 @@ class Transit:
 
     def storage(self, home: Path) -> Mapping[str, str]:  # noqa: ARG002 - it has none
         return {}
+
+    def ports(self, home: Path) -> tuple[int, ...]:
+        return (unsealer.port(home / self.folder),)
 
 
 HELPERS: Mapping[str, Helper] = {"awskms": Kms(), "static": StaticKey(), "transit": Transit()}

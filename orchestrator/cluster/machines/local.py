@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
     from orchestrator.cluster.machines.helpers import Helper
     from orchestrator.declared import AuditDevice, Cluster, Node, Seal
+    from orchestrator.documents import Json
     from orchestrator.local.servers import Server
 
 HOST = "127.0.0.1"
 _TLS = Tls("tls/node.crt", "tls/node.key", "tls/ca.crt")
 _LOG_LINES = 12
+_STORED = "data/raft/raft.db"  # there once a node is of a cluster
 _STARTED = "started.hcl"  # what it read when it started: `server.hcl` may have been written anew since
 
 
@@ -33,8 +36,8 @@ def folder(root: Path, cluster: str) -> Path:
     return root.absolute() / ".strongroom" / "clusters" / cluster
 
 
-def placed(root: Path, declared: Cluster) -> Cluster | None:
-    """The cluster with the ports and paths that it got; None before its first `up`."""
+def placed(root: Path, declared: Cluster, *, helped: bool = True) -> Cluster | None:
+    """The cluster with the ports and paths that it got, and what helps its seal; None before its first `up`."""
     home = folder(root, declared.name)
     saved = files.read(home / "state.json")
     if saved is None:
@@ -56,7 +59,7 @@ def placed(root: Path, declared: Cluster) -> Cluster | None:
         raft=Raft("data", declared.raft.performance_multiplier),
         listener=replace(declared.listener, tls=tls, bind=""),
         audit=tuple(map(_audit, declared.audit)),
-        seal=_seal(home, declared.seal),
+        seal=_seal(home, declared.seal) if helped else declared.seal,
         migrate_from=_seal(home, declared.migrate_from) if declared.migrate_from else None,
         settings={"plugin_directory": "plugins", **declared.settings},
     )
@@ -82,6 +85,9 @@ class Local:
     declared: Cluster
     lock: int
     environ: Mapping[str, str] = field(repr=False)
+    brought: Mapping[str, str] | None = field(
+        default=None, repr=False
+    )  # variables of a seal that needs no help of ours
 
     @property
     def home(self) -> Path:
@@ -89,7 +95,7 @@ class Local:
 
     @property
     def cluster(self) -> Cluster:
-        found = placed(self.root, self.declared)
+        found = placed(self.root, self.declared, helped=self.brought is None)
         if found is None:
             raise StrongroomError(
                 f"cluster {self.declared.name} was never started here; run invoke cluster.up -c {self.declared.name}"
@@ -114,36 +120,73 @@ class Local:
             authority.issue(self.home / "ca", self.at(node) / "tls", node.name, hosts)
 
     def prepare(self) -> None:
-        servers.fetch(self._program(), self.lock)
+        self.fetch()
+        if taken := [one.name for one in self.declared.nodes if self._is_taken(one, self._saved())]:
+            raise StrongroomError(
+                f"{', '.join(taken)} does not run, and another program has taken its ports: "
+                f"run invoke cluster.up -c {self.declared.name}, which moves it"
+            )
         self.place()
 
+    def fetch(self) -> None:
+        """Have the declared server's program on this machine."""
+        servers.fetch(self._program(), self.lock)
+
     def _seals(self) -> list[Seal]:
-        """The seal that is left comes first: where both take one variable, the new one's token may use both keys."""
+        """The seals that we have to help.
+
+        The one that is left comes first: where both take one variable, the new one's token may use both keys.
+        """
+        if self.brought is not None:
+            return []
         return [one for one in (self.declared.migrate_from, self.declared.seal) if one]
 
     def _save_ports(self) -> None:
         """Ports of last time, but anew from the kernel for a node that does not run and whose port is taken."""
-        saved = json.loads(files.read(self.home / "state.json") or '{"ports": {}}')
+        saved = self._saved()
+        ports, moved = saved["ports"], saved.get("moved", False)
         for node in self.declared.nodes:
-            known = saved["ports"].get(node.name)
-            stopped = process.alive(self.at(node)) is None
-            if known is None or (stopped and not all(map(process.is_free, known))):
-                saved["ports"][node.name] = process.free_ports(2)
-        files.write(self.home / "state.json", json.dumps(saved, indent=2))
+            taken = self._is_taken(node, saved)
+            if taken or node.name not in ports:
+                ports[node.name] = process.free_ports(2)
+            moved = moved or taken
+        files.write(self.home / "state.json", json.dumps({"ports": ports, "moved": moved}, indent=2))
+        if moved:  # noted before, as who is killed here has to do it again
+            self._tell_peers()
+            files.write(self.home / "state.json", json.dumps({"ports": ports}, indent=2))
+
+    def _saved(self) -> dict[str, Json]:
+        return dict(json.loads(files.read(self.home / "state.json") or '{"ports": {}}'))
+
+    def _is_taken(self, node: Node, saved: Mapping[str, Json]) -> bool:
+        """Whether somebody else has the ports that a node had when it ran."""
+        known = saved["ports"].get(node.name)
+        return bool(known) and process.alive(self.at(node)) is None and not all(map(process.is_free, known))
+
+    def _tell_peers(self) -> None:
+        """Where each node is now: they know each other by address, and would look in vain where they were before.
+
+        The servers take it from a file when they start, so none may go on with what it knew.
+        """
+        members = [one for one in self.cluster.nodes if (self.at(one) / _STORED).exists()]
+        peers = [{"id": one.name, "address": one.cluster_host_port, "non_voter": False} for one in members]
+        for node in self.cluster.nodes:
+            self.stop(node)
+        for node in members:
+            files.write((self.at(node) / _STORED).with_name("peers.json"), json.dumps(peers))
 
     def at(self, node: Node) -> Path:
         """The folder in which a node runs."""
         return files.private_folder(files.private_folder(self.home / "nodes") / node.name)
 
     def install(self, node: Node) -> None:
-        program = self._program()
-        servers.fetch(program, self.lock)
+        self.fetch()
         here = self.at(node)
         files.private_folder(here / "plugins")
         files.write(here / "server.hcl", server_hcl(self.cluster, node))
         link = here / ".bao"
         link.unlink(missing_ok=True)
-        link.symlink_to(program.program)
+        link.symlink_to(self._program().program)
         link.replace(here / "bao")
 
     def _program(self) -> Server:
@@ -165,7 +208,7 @@ class Local:
         process.start(here, [program, "server", "-config=server.hcl"], self.lock, self._secrets())
 
     def _secrets(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+        found = dict(self.brought or {})
         for seal in self._seals():
             if helper := HELPERS.get(seal.kind):
                 found |= helper.environ(self.home, seal)
@@ -216,7 +259,8 @@ class Local:
 
 
 def reap(here: Path) -> None:
-    """End what a killed server leaves: its plugins go on without it."""
+    """End what a killed server leaves: its plugins go on without it. People who look around there have a terminal."""
     for pid in process.inhabitants(here):
-        if pid != os.getpid():
-            os.kill(pid, signal.SIGKILL)
+        if pid != os.getpid() and not process.has_terminal(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

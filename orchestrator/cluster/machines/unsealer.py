@@ -30,7 +30,11 @@ def start(root: Path, here: Path, seal: Seal, lock: int) -> None:
 
 
 def address(here: Path) -> str:
-    return f"http://127.0.0.1:{_node(here).port}"
+    return f"http://127.0.0.1:{port(here)}"
+
+
+def port(here: Path) -> int:
+    return _node(here).port
 
 
 def token(here: Path, seal: Seal) -> str:

@@ -26,7 +26,8 @@ def seal_variables(cluster: Cluster) -> Mapping[str, bool]:
     found: dict[str, bool] = {}
     for seal in seals(cluster):
         for setting, secret in SEALS[seal.kind].secrets.items():
-            found[secret.variable] = found.get(secret.variable, False) or setting in seal.settings
+            name = secret.of(cluster.server)
+            found[name] = found.get(name, False) or setting in seal.settings
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,13 @@ from orchestrator.errors import StrongroomError
 from orchestrator.local import files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.cluster.snapshots.archive import Meta
     from orchestrator.cluster.snapshots.ground import Ground
     from orchestrator.cluster.snapshots.places import Place
+
+_COPIES = "copies"
 
 
 @dataclass(frozen=True)
@@ -28,15 +33,24 @@ class Found:
     manifest: Manifest | None
 
 
-def found(ground: Ground, snapshot: str) -> Found:
-    """The snapshot of that name in the cluster's place, or in that file; the newest whole one for no name."""
+@contextmanager
+def found(ground: Ground, snapshot: str) -> Iterator[Found]:
+    """The snapshot of that name in the cluster's place, or in that file; the newest whole one for no name.
+
+    A copy that had to be fetched is there for as long as the block.
+    """
     if snapshot and (path := _file(ground, snapshot)):
         beside = files.read(path.with_name(path.name + BESIDE))
-        return _whole(path, parsed(beside, f"{path}{BESIDE}") if beside else None)
+        yield _whole(path, parsed(beside, f"{path}{BESIDE}") if beside else None)
+        return
     place = ground.place
     manifest = _named(place, snapshot) if snapshot else _newest(place)
     ground.tell(f"checking {manifest.name}")
-    return _whole(place.fetch(manifest, ground.home), manifest)
+    copies = files.private_folder(ground.home / _COPIES)
+    try:
+        yield _whole(place.fetch(manifest, copies), manifest)
+    finally:
+        files.remove(copies)
 
 
 def _file(ground: Ground, snapshot: str) -> Path | None:

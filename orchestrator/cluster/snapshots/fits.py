@@ -40,6 +40,6 @@ def means(words: str, found: Found) -> str:
     if _OTHER_KEY not in words:
         return ""
     return (
-        f"{found.file.name} is whole, but sealed with another key than that of these nodes, though it may have the same "
-        f"name: the server could not open its sums, and has changed nothing. {_ADVICE}"
+        f"{found.file.name} is whole, but sealed with another key than that of these nodes, though its name may be "
+        f"the same: the server could not open its sums, and has changed nothing. {_ADVICE}"
     )

@@ -33,19 +33,31 @@ def check(cluster: Cluster) -> None:
         )
 
 
-def fill(cluster: Cluster, control: Control | None, found: Found, notes: Path) -> tuple[Seen, ...]:
-    """Have the snapshot's data in nodes that hold none; killed and run again, it goes on. `notes` is a private folder."""
-    check(cluster)
-    notes = files.private_folder(notes)
-    if (notes / BEGUN).exists() and not keys.token(notes):
-        _empty(cluster, control, notes)
+def fill(control: Control, found: Found, notes: Path) -> tuple[Seen, ...]:
+    """Have the snapshot's data in nodes that hold none; killed and run again, it goes on. `notes` is a folder.
+
+    One node takes it in alone, and is started again before any other joins: until then it speaks to them with keys that
+    the snapshot has replaced, and they hang up ("unrecognized name").
+    """
+    check(control.cluster)
+    control.prepare()
+    cluster, notes = control.cluster, files.private_folder(notes)
+    if (notes / BEGUN).exists() and not keys.token(notes):  # an earlier run ended without a token: it holds nothing
+        renew(control)
+        (notes / BEGUN).unlink()
+    first, others = cluster.nodes[0], cluster.nodes[1:]
+    for node in others:
+        control.stop(node)
     if not keys.token(notes):
-        _initialise(cluster, notes)
-    nodes.wait(cluster, "every node unseals itself", _open, PATIENCE)
+        _initialise(cluster, first, notes)
     leader = nodes.wait_for_leader(cluster, PATIENCE)
-    seen = (
-        sent.send(cluster, leader, keys.token(notes), found) if _alive(cluster, leader, notes) else nodes.look(cluster)
-    )
+    if _alive(cluster, leader, notes):
+        sent.send(cluster, leader.url, keys.token(notes), found)
+    control.stop(first)
+    for node in cluster.nodes:
+        control.install(node)
+        control.start(node)
+    seen = nodes.wait(cluster, "every node has joined", _open, PATIENCE)
     files.remove(notes)
     return seen
 
@@ -62,38 +74,29 @@ def _alive(cluster: Cluster, leader: Seen, notes: Path) -> bool:
     return said.ok
 
 
-def _initialise(cluster: Cluster, notes: Path) -> None:
+def _initialise(cluster: Cluster, first: Node, notes: Path) -> None:
     """The shares of the moment are thrown away: those of the snapshot's cluster hold again once it is in."""
-    first = nodes.look(cluster)[0]
     files.write(notes / BEGUN, "")
     body = {"recovery_shares": 1, "recovery_threshold": 1}
-    said = probe.ask(first.url, "sys/init", ca=nodes.trusted(cluster), method="PUT", body=body, seconds=PATIENCE)
+    said = probe.ask(
+        cluster.url(first), "sys/init", ca=nodes.trusted(cluster), method="PUT", body=body, seconds=PATIENCE
+    )
     if not said.ok:
         (notes / BEGUN).unlink()
-        raise StrongroomError(f"{first.node.name}: sys/init is refused: {said.words}")
+        raise StrongroomError(f"{first.name}: sys/init is refused: {said.words}")
     keys.save_token(notes, str(said.document["root_token"]))
 
 
-def _empty(cluster: Cluster, control: Control | None, notes: Path) -> None:
-    """An earlier run ended before it had the token on disk: what it made holds nothing."""
-    seen = nodes.wait(cluster, "every node answers", lambda all_: all(one.answers for one in all_), PATIENCE)
-    if any(one.initialised for one in seen):
-        if control is None:
-            raise StrongroomError(
-                f"an earlier restore of {cluster.name} ended before it had a token, so its storage holds nothing: stop "
-                f"the nodes, delete {cluster.raft.path} on each, start them, and run this again"
-            )
-        renew(cluster, control, cluster.nodes)
-    (notes / BEGUN).unlink()
-
-
-def renew(cluster: Cluster, control: Control, these: tuple[Node, ...]) -> None:
-    """Stop nodes, delete what they stored, start them empty."""
-    for node in these:
+def renew(control: Control) -> None:
+    """Stop all nodes, delete what they stored, start them empty."""
+    control.prepare()
+    cluster = control.cluster
+    for node in cluster.nodes:
         control.stop(node)
-    for node in these:
+    for node in cluster.nodes:
         control.wipe(node)
-    for node in these:
+    for node in cluster.nodes:
+        control.install(node)
         control.start(node)
     nodes.wait(cluster, "every node answers", lambda seen: all(one.answers for one in seen), PATIENCE)
 

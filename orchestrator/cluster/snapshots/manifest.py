@@ -78,8 +78,7 @@ def parsed(text: str | bytes, where: str) -> Manifest:
         said = json.loads(text)
         listed = {part: {what: _names(names) for what, names in said[part].items()} for part in ("holds", "loose")}
         found = Manifest(**{**said, **listed})
-        if not found.when.tzinfo:
-            raise ValueError(found.taken)
+        found.age(dt.datetime.now(dt.UTC))  # fails unless it is a time with its zone
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StrongroomError(f"{where} is not as Strongroom writes it beside a snapshot; take it away") from error
     return found

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import nodes
+from orchestrator.cluster import nodes, raft
 from orchestrator.cluster.machines import choose
 from orchestrator.cluster.snapshots import contents, find, fits, fresh, sent
 from orchestrator.cluster.snapshots.ground import alone, at_leader, now
 from orchestrator.cluster.snapshots.take import take
 from orchestrator.errors import Refused, StrongroomError
-from orchestrator.live import probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 WHY = "before a restore"
 _NOTES = "restoring"
 _DIGEST = 12
+_UNPROVEN = 2
+_TURNED = 20 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -55,50 +57,66 @@ class Restored:
     differences: tuple[Difference, ...] | None
     unseen: str = ""
 
+    @property
+    def code(self) -> int:
+        """0 when all is back, 1 when something differs, 2 when nobody could look."""
+        return _UNPROVEN if self.differences is None else 1 if self.differences else 0
+
 
 def restore(ground: Ground, snapshot: str, agree: Callable[[Intended], None], *, empty: bool = False) -> Restored:
     """Restore a snapshot into the cluster that runs, or into its empty nodes; `empty` makes them so first."""
-    found = find.found(ground, snapshot)
-    with choose.opened(ground.root, ground.declared, ground.environ) as control:
+    with (
+        find.found(ground, snapshot) as found,
+        choose.opened(ground.root, ground.declared, ground.environ) as control,
+    ):
         cluster = control.cluster
         intended = _intended(ground, cluster, found, empty=empty)
         agree(intended)
         if intended.leader:
-            before, seen = _replaced(ground, cluster, found)
+            before, seen = _replaced(ground, cluster, control, found)
         else:
-            before, seen = None, _filled(ground, cluster, control, intended)
-        differences, unseen = compared(ground, cluster, found.manifest)
+            before, seen = None, _filled(ground, control, intended)
+        differences, unseen = compared(ground, control.cluster, found.manifest)
         return Restored(intended, seen, before, differences, unseen)
 
 
 def _intended(ground: Ground, cluster: Cluster, found: Found, *, empty: bool) -> Intended:
     seen = nodes.look(cluster)
-    leader = nodes.leader(seen)
-    fits.check(found, cluster.seal, next((one.seal_type for one in seen if one.initialised), ""))
     going_on = fresh.under_way(_notes(ground))
-    if leader and empty and not going_on:
-        raise Refused(f"{leader.node.name} leads: there is no need to empty any node; leave --empty out")
-    if not leader or going_on:
-        leader = None
+    leader = None if going_on else nodes.leader(seen)
+    fits.check(found, cluster.seal, next((one.seal_type for one in seen if one.initialised), ""))
+    if leader and empty:
+        raise Refused(f"{leader.node.name} leads: no node has to be emptied; leave --empty out")
+    if leader:
+        _check_quorum(cluster, seen)
+    else:
         _check_empty(cluster, seen, empty=empty or going_on)
-    emptied = tuple(one.node.name for one in seen if one.initialised or not one.answers) if empty else ()
-    emptied = () if going_on else emptied
-    manifest = found.manifest
-    index = (
-        int(probe.ask(leader.url, "sys/leader", ca=nodes.trusted(cluster)).document.get("raft_committed_index") or 0)
-        if leader
-        else 0
-    )
+    emptied = tuple(one.node.name for one in seen if _may_hold(one)) if empty and not going_on else ()
+    age = found.manifest.age(now()) if found.manifest else None
+    index = (raft.applied(cluster, leader.node) or 0) if leader else 0
     name = leader.node.name if leader else ""
-    digest = _digest(cluster.name, found.sha256, "led" if leader else "empty", emptied)
-    return Intended(cluster.name, found, manifest.age(now()) if manifest else None, name, index, emptied, digest)
+    return Intended(cluster.name, found, age, name, index, emptied, _digest(cluster.name, found.sha256, bool(leader)))
+
+
+def _check_quorum(cluster: Cluster, seen: Sequence[Seen]) -> None:
+    """A leader that has lost the others calls itself one for a while, and what it takes in is never done."""
+    there = [one for one in seen if one.answers and not one.sealed]
+    if len(there) < raft.quorum(len(seen)):
+        raise Refused(
+            f"cluster {cluster.name} is losing its leader: {nodes.told(seen)}. Bring enough nodes back, or look "
+            "again in a moment"
+        )
+
+
+def _may_hold(one: Seen) -> bool:
+    """A node that does not answer may hold data."""
+    return one.initialised or not one.answers
 
 
 def _check_empty(cluster: Cluster, seen: Sequence[Seen], *, empty: bool) -> None:
     """Without a leader, only nodes that hold nothing can take a snapshot."""
     fresh.check(cluster)
-    held = [one for one in seen if one.initialised or not one.answers]
-    if held and not empty:
+    if not empty and any(map(_may_hold, seen)):
         raise Refused(
             f"cluster {cluster.name} has no leader, and not all of its nodes are empty: {nodes.told(seen)}. Bring back "
             "a node that was lost, if that can be; or make the survivor the whole cluster: `invoke cluster.recover`; "
@@ -106,7 +124,7 @@ def _check_empty(cluster: Cluster, seen: Sequence[Seen], *, empty: bool) -> None
         )
 
 
-def _digest(*parts: object) -> str:
+def _digest(*parts: str | bool) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_DIGEST]
 
 
@@ -114,22 +132,50 @@ def _notes(ground: Ground) -> Path:
     return ground.home / _NOTES
 
 
-def _replaced(ground: Ground, cluster: Cluster, found: Found) -> tuple[Manifest | None, tuple[Seen, ...]]:
+def _replaced(
+    ground: Ground, cluster: Cluster, control: Control, found: Found
+) -> tuple[Manifest | None, tuple[Seen, ...]]:
     """Save what is there now, then put the snapshot in its place."""
     before = take(ground, why=WHY).manifest
     with at_leader(ground, cluster) as session:
-        leader = nodes.wait_for_leader(cluster)
-        ground.tell(f"restoring {found.file.name} at {leader.node.name}")
-        return before, sent.send(cluster, leader, session.token, found)
+        ground.tell(f"restoring {found.file.name} at {session.address}")
+        seen = sent.send(cluster, session.address, session.token, found)
+        same = _same_keys(found, session.cluster_id)
+    if not same:
+        seen = _restarted(ground, cluster, control)
+    return before, seen
 
 
-def _filled(ground: Ground, cluster: Cluster, control: Control, intended: Intended) -> tuple[Seen, ...]:
+def _same_keys(found: Found, cluster_id: str) -> bool:
+    """Whether the nodes speak to each other with the keys that are in the snapshot: they turn them every day."""
+    was = found.manifest
+    return was is not None and was.cluster_id == cluster_id and was.age(now()) < _TURNED
+
+
+def _restarted(ground: Ground, cluster: Cluster, control: Control) -> tuple[Seen, ...]:
+    """Start every node again, the leader last: those that run speak with keys that the snapshot has replaced."""
+    leader = nodes.wait_for_leader(cluster)
+    there = [one.node for one in nodes.look(cluster) if one.answers]
+    for node in sorted(there, key=lambda one: one.name == leader.node.name):
+        ground.tell(f"starting {node.name} again")
+        control.stop(node)
+        control.start(node)
+        nodes.wait(cluster, f"{node.name} serves again", partial(_serves, node.name), sent.PATIENCE)
+    nodes.wait_for_leader(cluster)
+    return nodes.look(cluster)
+
+
+def _serves(name: str, seen: Sequence[Seen]) -> bool:
+    return nodes.leader(seen) is not None and not next(one for one in seen if one.node.name == name).sealed
+
+
+def _filled(ground: Ground, control: Control, intended: Intended) -> tuple[Seen, ...]:
     with alone(ground):
         if intended.emptied:
-            ground.tell(f"emptying {', '.join(node.name for node in cluster.nodes)}")
-            fresh.renew(cluster, control, cluster.nodes)
+            ground.tell(f"emptying {', '.join(node.name for node in control.cluster.nodes)}")
+            fresh.renew(control)
         ground.tell(f"restoring {intended.found.file.name} into empty nodes")
-        return fresh.fill(cluster, control, intended.found, _notes(ground))
+        return fresh.fill(control, intended.found, _notes(ground))
 
 
 def compared(ground: Ground, cluster: Cluster, manifest: Manifest | None) -> tuple[tuple[Difference, ...] | None, str]:

@@ -11,7 +11,8 @@ from orchestrator.cluster.snapshots import archive, contents, manifest
 from orchestrator.cluster.snapshots.ground import alone, at_leader, now
 from orchestrator.cluster.snapshots.manifest import Manifest
 from orchestrator.errors import StrongroomError
-from orchestrator.live import stream
+from orchestrator.live import probe, stream
+from orchestrator.shapes import duration
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.snapshots.contents import Holds
     from orchestrator.cluster.snapshots.ground import Ground
     from orchestrator.cluster.snapshots.places import Folder, Kept, Place
+    from orchestrator.declared import Cluster
     from orchestrator.live.session import Session
 
 SLACK = 600.0  # timers are not exact: one that runs every six hours shall not skip every other time
@@ -64,7 +66,8 @@ def not_due(ground: Ground, place: Place) -> Manifest | None:
 
 
 def newest(kept: Sequence[Kept]) -> Manifest | None:
-    return next((one.manifest for one in kept if one.whole), None)
+    """The newest usual one that is whole: what was saved before a restore is what somebody wanted to be rid of."""
+    return next((one.manifest for one in kept if one.whole and not one.manifest.why), None)
 
 
 def _sent(ground: Ground, stage: Folder, place: Place) -> tuple[str, ...]:
@@ -98,9 +101,9 @@ def _written(ground: Ground, stage: Folder, why: str) -> Manifest:
             taken = now()
             before = contents.look(session.server)
             ground.tell(f"reading a snapshot from {session.address}")
-            _download(ground, session, part)
+            _download(session, part)
             after = contents.look(session.server)
-        found = _manifest(ground, session, part, taken, (before, after), why)
+        found = _manifest(ground.declared.name, session, part, taken, (before, after), why)
         stage.put(part, found)
     except OSError as error:
         raise StrongroomError(f"{stage.path} cannot be written: {error.strerror}; no snapshot was taken") from error
@@ -109,7 +112,7 @@ def _written(ground: Ground, stage: Folder, why: str) -> Manifest:
     return found
 
 
-def _download(ground: Ground, session: Session, part: Path) -> None:
+def _download(session: Session, part: Path) -> None:
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
         verify = session.place.verify
@@ -119,14 +122,14 @@ def _download(ground: Ground, session: Session, part: Path) -> None:
 
 
 def _manifest(
-    ground: Ground, session: Session, part: Path, taken: dt.datetime, looks: tuple[Holds, Holds], why: str
+    cluster: str, session: Session, part: Path, taken: dt.datetime, looks: tuple[Holds, Holds], why: str
 ) -> Manifest:
     meta = archive.read(part)
     before, after = looks
-    status = session.server.read("sys/seal-status") or {}
+    status = probe.ask(session.address, "sys/seal-status", ca=session.place.verify).document
     return Manifest(
-        name=manifest.named(ground.declared.name, taken, meta.index),
-        cluster=ground.declared.name,
+        name=manifest.named(cluster, taken, meta.index),
+        cluster=cluster,
         cluster_id=session.cluster_id,
         product=session.product,
         version=session.version,
@@ -149,9 +152,35 @@ def _pruned(ground: Ground, place: Place, taken: Manifest) -> tuple[str, ...]:
     if ground.to or ground.declared.snapshots is None:
         return ()
     own = [one for one in place.kept() if one.manifest.cluster_id == taken.cluster_id]
-    whole = [one for one in own if one.whole]
+    keep = ground.declared.snapshots.keep
+    usual, apart = ([one for one in own if one.whole and bool(one.manifest.why) is saved] for saved in (False, True))
     gone = [one for one in own if one.size is None]
-    drop = [*whole[ground.declared.snapshots.keep :], *gone]
+    drop = [*usual[keep:], *apart[keep:], *gone]
     for one in drop:
         place.drop(one.manifest)
     return tuple(one.manifest.name for one in drop)
+
+
+def overdue(declared: Cluster, found: Manifest | None) -> str:
+    """Why somebody should look after the snapshots of a cluster that declares some; empty while all is well."""
+    if declared.snapshots is None:
+        return ""
+    every = duration(declared.snapshots.every)
+    if found is None:
+        return f"cluster {declared.name} has no whole snapshot, and declares one every {every}"
+    age = found.age(now())
+    if age <= declared.snapshots.every:
+        return ""
+    return f"the newest whole snapshot of cluster {declared.name} is {told(age)} old, and it declares one every {every}"
+
+
+def told(seconds: float) -> str:
+    """An age as people say it.
+
+    >>> told(42), told(3599), told(90061)
+    ('42s', '59m', '25h')
+    """
+    for unit, length in (("d", 86400 * 2), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{int(seconds // (86400 if unit == 'd' else length))}{unit}"
+    return f"{int(seconds)}s"

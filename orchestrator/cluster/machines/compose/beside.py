@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json
 
 CONFIG = "/bao/config"
-_HBA = "hostssl all all all scram-sha-256\n"
+_HBA = "host all all all scram-sha-256\n"
 
 
 class Beside(Protocol):
@@ -24,8 +24,8 @@ class Beside(Protocol):
 
     service: str  # whose volume `files` are for; empty for those of the nodes themselves
 
-    def settings(self, seal: Seal) -> Mapping[str, Json]:
-        """The seal's settings as a node needs them in its container."""
+    def settings(self, seal: Seal, port: int) -> Mapping[str, Json]:
+        """The seal's settings as a node needs them in its container, or with the published port as we do."""
 
     def files(self, home: Path, seal: Seal) -> Mapping[str, bytes]:
         """What has to lie there, made when there is none yet."""
@@ -34,8 +34,8 @@ class Beside(Protocol):
 class Kms:
     service = "kms"
 
-    def settings(self, seal: Seal) -> Mapping[str, Json]:
-        return {**seal.settings, "endpoint": "http://kms:5000"}
+    def settings(self, seal: Seal, port: int) -> Mapping[str, Json]:
+        return {**seal.settings, "endpoint": f"http://127.0.0.1:{port}" if port else f"http://{self.service}:5000"}
 
     def files(self, home: Path, seal: Seal) -> Mapping[str, bytes]:
         here = files.private_folder(home / helpers.Kms.folder)
@@ -46,7 +46,7 @@ class Kms:
 class StaticKey:
     service = ""
 
-    def settings(self, seal: Seal) -> Mapping[str, Json]:
+    def settings(self, seal: Seal, port: int) -> Mapping[str, Json]:  # noqa: ARG002 - others need it
         return {**seal.settings, **helpers.StaticKey.at(CONFIG, seal)}
 
     def files(self, home: Path, seal: Seal) -> Mapping[str, bytes]:
@@ -58,7 +58,7 @@ BESIDE: Mapping[str, Beside] = {"awskms": Kms(), "static": StaticKey()}
 
 
 def postgresql(home: Path) -> Mapping[str, bytes]:
-    """Who may come in: by TLS with the password that lies in the cluster's folder."""
+    """Who may come in: with the password that lies in the cluster's folder."""
     here = files.private_folder(home / "postgresql")
     if not (here / "password").exists():
         files.write(here / "password", secrets.token_hex(24))

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 PORT = 8200
 _DATA, _AUDIT = "/bao/data", "/bao/audit"
 _TLS = Tls(f"{CONFIG}/node.crt", f"{CONFIG}/node.key", f"{CONFIG}/ca.crt")
-_BESIDE_NODES = ("kms", "postgresql")
+_OTHERS = ("kms", "postgresql")
 _HEALTHY = 120.0
+_INSTALLED, _STARTED = "installed.hcl", "started.hcl"  # what it will start with, and what it did
 
 
 def placed(root: Path, declared: Cluster) -> Cluster | None:
@@ -55,8 +56,7 @@ def placed(root: Path, declared: Cluster) -> Cluster | None:
         raft=Raft(_DATA, declared.raft.performance_multiplier),
         listener=replace(declared.listener, tls=tls, bind=""),
         audit=tuple(map(_audit, declared.audit)),
-        seal=_seal(declared.seal),
-        migrate_from=_seal(declared.migrate_from) if declared.migrate_from else None,
+        **_seals(declared, ports),
     )
 
 
@@ -70,15 +70,22 @@ def _audit(device: AuditDevice) -> AuditDevice:
     return replace(device, options={"mode": "0600", **device.options, "file_path": f"{_AUDIT}/{device.name}.log"})
 
 
-def _seal(seal: Seal) -> Seal:
+def _seals(cluster: Cluster, ports: Mapping[str, int]) -> dict[str, Json]:
+    """The seals as whoever sees these ports needs them."""
+    old = cluster.migrate_from
+    return {"seal": _seal(cluster.seal, ports), "migrate_from": _seal(old, ports) if old else None}
+
+
+def _seal(seal: Seal, ports: Mapping[str, int]) -> Seal:
     helper = BESIDE.get(seal.kind)
-    return replace(seal, settings=helper.settings(seal)) if helper else seal
+    return replace(seal, settings=helper.settings(seal, ports.get(helper.service, 0))) if helper else seal
 
 
 def inside(cluster: Cluster, node: Node) -> Cluster:
     """The cluster as one of its nodes sees it: the others by their names, itself for clients by the published port."""
     nodes = tuple(replace(one, host=one.name, port=PORT, cluster_port=PORT + 1) for one in cluster.nodes)
-    return replace(cluster, nodes=nodes, settings={**cluster.settings, "api_addr": cluster.url(node)})
+    settings = {**cluster.settings, "api_addr": cluster.url(node)}
+    return replace(cluster, nodes=nodes, settings=settings, **_seals(cluster, {}))
 
 
 @dataclass(frozen=True)
@@ -157,15 +164,29 @@ class Compose:
         self._save(project=self.project)
         self._save_ports()
         authority.ensure(files.private_folder(self.home / "ca"), self.declared.name)
+        self.build(tell)
         there = self.description.services
-        for node in self.declared.nodes:
-            self._image(there[node.name], self.declared.server, tell)
-        for name in (others := [name for name in _BESIDE_NODES if name in there]):
-            self._image(there[name], name, tell)
+        for name in (others := self._others()):
             self._bring(there[name])
         self.way.up(*others)
         for name in others:
             self.engine.wait_healthy(name, _HEALTHY)
+
+    def build(self, tell: Callable[[str], None]) -> tuple[str, ...]:
+        """Have every image there, of today's recipe; their names."""
+        self._check()
+        there = self.description.services
+        kinds = {
+            **{one.name: self.declared.server for one in self.declared.nodes},
+            **{name: name for name in self._others()},
+        }
+        for service, kind in kinds.items():
+            self._image(there[service], kind, tell)
+        return tuple(dict.fromkeys(there[service].image for service in kinds))
+
+    def _others(self) -> list[str]:
+        """The services beside the nodes."""
+        return [name for name in _OTHERS if name in self.description.services]
 
     def _bring(self, service: Service) -> None:
         """Give a service beside the nodes its files; it reads them when it starts."""
@@ -200,11 +221,14 @@ class Compose:
             if (helper := BESIDE.get(seal.kind)) and helper.service == service:
                 found |= helper.files(self.home, seal)
         if service == "postgresql":
-            found |= {**beside.postgresql(self.home), **self._certificate(service)}
+            found |= beside.postgresql(self.home)
         return found
 
+    def _at(self, service: str) -> Path:
+        return files.private_folder(files.private_folder(self.home / "nodes") / service)
+
     def _certificate(self, service: str) -> dict[str, bytes]:
-        here = files.private_folder(files.private_folder(self.home / "nodes") / service) / "tls"
+        here = self._at(service) / "tls"
         authority.issue(self.home / "ca", here, service, [service, HOST, "localhost", self.declared.name])
         return {name: (here / name).read_bytes() for name in ("ca.crt", "node.crt", "node.key")}
 
@@ -216,7 +240,7 @@ class Compose:
     def _save_ports(self) -> None:
         """Ports of last time, but anew from the kernel where the service does not run and its port is taken."""
         ports, said = dict(_state(self.home)["ports"]), self._said
-        for service in (*(one.name for one in self.declared.nodes), "postgresql"):
+        for service in (*(one.name for one in self.declared.nodes), *_OTHERS):
             if fixed := said.get(_variable(service, "PORT")):
                 ports[service] = int(fixed)
             elif service not in ports or not (self.engine.running(service) or process.is_free(ports[service])):
@@ -240,19 +264,24 @@ class Compose:
         if content:
             self.engine.fill(mount, service.image, content)
 
+    def prepare(self) -> None:
+        self.place()
+
     def install(self, node: Node) -> None:
         self._save(versions={**_state(self.home)["versions"], node.name: self.declared.version})
         service = self.description.services[node.name]
         self._image(service, self.declared.server)
-        content = {"server.hcl": server_hcl(*self._as_inside(node)).encode(), **self._certificate(node.name)}
+        text = self._configuration(node)
+        content = {"server.hcl": text.encode(), **self._certificate(node.name)}
         for seal in self._seals():
             if (helper := BESIDE.get(seal.kind)) and not helper.service:
                 content |= helper.files(self.home, seal)
         self._fill(service, content)
+        files.write(self._at(node.name) / _INSTALLED, text)
 
-    def _as_inside(self, node: Node) -> tuple[Cluster, Node]:
+    def _configuration(self, node: Node) -> str:
         seen = inside(self.cluster, node)
-        return seen, next(one for one in seen.nodes if one.name == node.name)
+        return server_hcl(seen, next(one for one in seen.nodes if one.name == node.name))
 
     def start(self, node: Node) -> None:
         if self.engine.running(node.name):
@@ -260,9 +289,17 @@ class Compose:
         if node.name not in _state(self.home)["versions"]:
             self.install(node)
         self.way.up(node.name)
+        files.write(self._at(node.name) / _STARTED, files.read(self._at(node.name) / _INSTALLED) or "")
 
     def stop(self, node: Node) -> None:
         self.engine.stop(node.name, self.description.services[node.name].grace)
+
+    def runs(self, node: Node) -> bool | None:
+        return self.engine.running(node.name)
+
+    def is_current(self, node: Node) -> bool | None:
+        started = files.read(self._at(node.name) / _STARTED)
+        return None if started is None else started == self._configuration(node)
 
     def wipe(self, node: Node) -> None:
         if self.engine.running(node.name):
@@ -279,6 +316,7 @@ class Compose:
         if names:
             self.way.down()
         self.engine.remove_all(volumes=False)
+        self.engine.prune()
         return tuple(names)
 
     def forget(self) -> None:

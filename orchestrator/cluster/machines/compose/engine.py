@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import docker
-from docker.context import ContextAPI
-from docker.errors import APIError, BuildError, DockerException, NotFound
-from docker.types import Ulimit
+import docker  # noqa: TID251 - the one place
+from docker.context import ContextAPI  # noqa: TID251
+from docker.errors import APIError, BuildError, DockerException, NotFound  # noqa: TID251
+from docker.types import Ulimit  # noqa: TID251
 
 from orchestrator.cluster.machines.compose.rootfs import USER
 from orchestrator.errors import StrongroomError, Unreachable
@@ -30,6 +30,7 @@ PROJECT, SERVICE, VOLUME, NETWORK = (
 RECIPE, DIGEST = "strongroom.recipe", "strongroom.description"
 _PATIENCE = 300  # seconds: a build is one request
 _PAUSE = 0.1
+_TRIES = 5  # a service that fails as often will not come by itself
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,16 @@ class Engine:
     def wait_healthy(self, service: str, within: float) -> None:
         deadline = time.monotonic() + within
         while (state := self.health(service)) != "healthy":
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._restarts(service) > _TRIES:
                 raise StrongroomError(
-                    f"{service} is not healthy within {within:.0f} s but {state}; it says last:\n{self.log(service)}"
+                    f"{service} does not become healthy but is {state}: {self.ended(service)}; "
+                    f"it says last:\n{self.log(service)}"
                 )
             time.sleep(_PAUSE)
+
+    def _restarts(self, service: str) -> int:
+        found = self.container(service)
+        return 0 if found is None else int(found.attrs.get("RestartCount", 0))
 
     def health(self, service: str) -> str:
         """Healthy, unhealthy, starting, or the state of a container that has no such word."""
@@ -164,7 +170,7 @@ class Engine:
             return "it has no container"
         state = found.attrs["State"]
         killed = ", killed for want of memory" if state.get("OOMKilled") else ""
-        again = int(found.attrs.get("RestartCount", 0))
+        again = self._restarts(service)
         return (
             f"it ended with {state['ExitCode']}{killed}, {again} times restarted"
             if again or not state["Running"]
