@@ -145,6 +145,10 @@ def next_to_cross(seen: Sequence[Seen], asked: Move, done: Done) -> Seen | None:
     return next((one for one in ordered if not one.active or len(seen) == 1), None)
 
 
+def of(seen: Sequence[Seen], node: Node) -> Seen:
+    return next(one for one in seen if one.node.name == node.name)
+
+
 def told(seen: Sequence[Seen], asked: Move, done: Done) -> str:
     """Each node and where it stands."""
     return "; ".join(f"{one.node.name} {stand(one, asked, done).value}" for one in seen)

@@ -37,8 +37,11 @@ def ran(*command: str | Path) -> str:
     return done.stdout + done.stderr
 
 
-@PRODUCTS
-@pytest.mark.parametrize("settings", [{}, {"disable_mlock": False}], ids=["mapped", "locked"])
+@pytest.mark.parametrize(
+    ("product", "settings"),
+    [({}, {}), (VAULT, {}), (VAULT, {"disable_mlock": False})],
+    ids=["openbao", "vault", "vault-locked"],
+)
 def test_systemd_takes_the_unit_and_calls_it_safe(
     tmp_path: Path, product: dict[str, Any], settings: dict[str, Any]
 ) -> None:

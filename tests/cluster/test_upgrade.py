@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -183,8 +184,8 @@ def test_a_newer_server_is_not_replaced_by_an_older_one(house: House) -> None:
 
 
 def test_a_version_that_lacks_the_seal_is_refused(tmp_path: Path) -> None:
-    house = written(tmp_path, declared(NEW, KMS))
-    cluster = house.declared
+    house = written(tmp_path, declared(OLD, KMS))
+    cluster = replace(house.declared, version=NEW)
     seal = Said(200, {"initialized": True, "sealed": False, "type": "awskms", "version": OLD})
     seen = [Seen(node, "", Said(429, {}), seal) for node in cluster.nodes]
 

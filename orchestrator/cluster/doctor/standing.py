@@ -176,6 +176,19 @@ def _snapshots(patient: Patient) -> Iterator[Result]:
         yield Result(BAD if late else OK, told, f"invoke cluster.snapshot -c {patient.cluster.name}" if late else "")
 
 
+def _current(patient: Patient) -> Iterator[Result]:
+    """Whether a node was started with what is declared now."""
+    for node in patient.cluster.nodes:
+        found = patient.current.get(node.name)
+        if found is None or isinstance(found, Unknown):
+            yield unknown(found or "nobody here knows with what it was started", node.name)
+        elif found:
+            yield Result(OK, "runs with what is declared", about=node.name)
+        else:
+            fix = f"invoke cluster.upgrade -c {patient.cluster.name}, which installs it node by node"
+            yield Result(WARNING, "was started with another configuration than is declared now", fix, node.name)
+
+
 CHECKS = (
     Check("voters", "Do all declared nodes vote, and no others?", _voters),
     Check("zones", "Do the nodes fail apart from each other?", _zones),
@@ -185,5 +198,6 @@ CHECKS = (
     Check("seal", "Does it take several people to open it?", _seal),
     Check("seal-key", "Does the key of the seal answer, and turn?", _key),
     Check("version", "Is it the declared version, and the newest?", _version),
+    Check("configuration", "Do the nodes run with what is declared?", _current),
     Check("snapshots", "Is there a fresh snapshot?", _snapshots),
 )
