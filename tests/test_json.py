@@ -18,7 +18,7 @@ BLOCKS = [
     json.loads(block)
     for block in re.findall(r"```json\n(.*?)```", (REPOSITORY / "docs/json.md").read_text(), re.DOTALL)
 ]
-VALIDATE, PLAN, APPLY, DRIFT, STATUS, DOWN, ISSUE, LOOK, REVOKE, ERROR = BLOCKS
+VALIDATE, PLAN, APPLY, DRIFT, STATUS, DOWN, ISSUE, LOOK, REVOKE, *_CLUSTERS, ERROR = BLOCKS
 
 
 def keys(document: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -106,6 +106,10 @@ def receive(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Patien
         direct,
         tokens,
         {node.name: _process(root, declared, node) for node in declared.nodes},
+        within(
+            gather.ALL,
+            {one.name: partial(beside.is_current, root, declared, environ, one) for one in facts.cluster.nodes},
+        ),
         within(gather.ALL, {"": lambda: key_service.turns(facts.cluster.seal, secrets)})[""],
     )
 
@@ -189,6 +193,5 @@ def _token(said: Mapping[str, Json], namespace: str) -> Token:
         int(said.get("ttl") or 0),
         said.get("expire_time") is None,
         int(said.get("period") or 0),
-        bool(said.get("orphan")),
         namespace,
     )

@@ -48,7 +48,6 @@ class Token:
     ttl: int
     endless: bool
     period: int
-    orphan: bool
     namespace: str
 
 
@@ -63,6 +62,7 @@ class Patient:
     direct: Mapping[str, Said | Unknown]  # by node: the configuration, asked through this very node
     tokens: tuple[Token, ...] | Unknown
     processes: Mapping[str, Process | Unknown]
+    current: Mapping[str, bool | Unknown | None]  # whether a node runs with what is declared now
     key_rotation: bool | Unknown | None  # None where a key is not turned, or not by whom we could ask
 
     @property

@@ -6,16 +6,17 @@ import datetime as dt
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import nodes
 from orchestrator.cluster.health import handshake, inside, key_service
 from orchestrator.cluster.health.asking import Unknown, within
-from orchestrator.cluster.health.facts import UNKNOWN, Facts, KeyService, NodeFacts, Room
+from orchestrator.cluster.health.facts import UNKNOWN, Facts, KeyService, NodeFacts, Room, Snapshot
 from orchestrator.cluster.lead import ELSEWHERE
 from orchestrator.cluster.machines import beside, choose
-from orchestrator.errors import StrongroomError, Unreachable
+from orchestrator.cluster.snapshots import ground as snapshots
+from orchestrator.errors import Unreachable
 from orchestrator.live import probe
 from orchestrator.live.session import connect
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from orchestrator.cluster.health.facts import Certificate, Inside, Snapshot
+    from orchestrator.cluster.health.facts import Certificate, Inside
     from orchestrator.declared import Cluster, Node
     from orchestrator.documents import Json
     from orchestrator.live.probe import Said
@@ -44,7 +45,7 @@ class Ground:
     root: Path
     declared: Cluster
     cluster: Cluster  # as it is placed
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
 
     @property
     def ca(self) -> bool | str:
@@ -60,7 +61,7 @@ def facts(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Facts:
     lag = second["lag"]
     return Facts(
         ground.cluster,
-        seen,
+        tuple(replace(one, last_words=_words(second.get(f"end of {one.name}"))) for one in seen),
         _key(first["key", ""]),
         second["inside"],
         lag if not isinstance(lag, Unknown) else {one.name: lag for one in seen},
@@ -121,17 +122,13 @@ def _skew(ground: Ground, node: Node) -> float | Unknown:
 def _room(ground: Ground, node: Node) -> Room | Unknown:
     here = beside.folder(ground.root, ground.declared, node)
     if here is None:
-        return Unknown("its disk is another machine's")
+        return Unknown("its disk is not of this machine")
     return disk(here / ground.cluster.raft.path)
 
 
 def disk(path: Path) -> Room:
     found = os.statvfs(path)
     return Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
-
-
-def _last_words(ground: Ground, node: Node) -> str:
-    return beside.last_words(ground.root, ground.declared, ground.environ, node)
 
 
 _OF_A_NODE: Mapping[str, Callable[[Ground, Node], Json]] = {
@@ -141,7 +138,6 @@ _OF_A_NODE: Mapping[str, Callable[[Ground, Node], Json]] = {
     "certificate": _certificate,
     "skew": _skew,
     "room": _room,
-    "last words": _last_words,
 }
 
 
@@ -149,19 +145,27 @@ def _node(node: Node, ground: Ground, found: Mapping[tuple[str, str], Json]) -> 
     def of(what: str) -> Json:
         return found[what, node.name]
 
-    seen, words = of("seen"), of("last words")
+    seen = of("seen")
     if isinstance(seen, Unknown):
         late = probe.Said(0, {}, seen.why)
         seen = nodes.Seen(node, ground.cluster.url(node), late, late)
     leader, recorded = (
         probe.Said(0, {}, one.why) if isinstance(one, Unknown) else one for one in (of("leader"), of("recorded"))
     )
-    gone = "" if isinstance(words, Unknown) or seen.answers else words
-    return NodeFacts(seen, leader, recorded, of("certificate"), of("skew"), of("room"), gone)
+    return NodeFacts(seen, leader, recorded, of("certificate"), of("skew"), of("room"))
+
+
+def _last_words(ground: Ground, node: Node) -> str:
+    return beside.last_words(ground.root, ground.declared, ground.environ, node)
+
+
+def _words(found: str | Unknown | None) -> str:
+    return found if isinstance(found, str) else ""
 
 
 def _second_round(ground: Ground, seen: Sequence[NodeFacts]) -> dict[str, Callable[[], Json]]:
     return {
+        **{f"end of {one.name}": _bound(_last_words, ground, one.seen.node) for one in seen if not one.seen.answers},
         "inside": lambda: _inside(ground, seen),
         "lag": lambda: _lags(ground, seen),
         "snapshot": lambda: _snapshot(ground),
@@ -216,6 +220,11 @@ def _lag(ground: Ground, one: NodeFacts, leader: int | None) -> int | Unknown:
 
 
 def _snapshot(ground: Ground) -> Snapshot | Unknown | None:
+    """The newest whole one; Unknown where there is none, as then there is no age either."""
     if ground.declared.snapshots is None:
         return None
-    raise StrongroomError("nobody here lists snapshots yet")
+    where = snapshots.Ground(ground.root, ground.declared, ground.environ, lambda _: None).place
+    newest = next((one.manifest for one in where.kept() if one.whole), None)
+    if newest is None:
+        return Unknown(f"there is none in {where.where}")
+    return Snapshot(newest.name, (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(newest.taken)).total_seconds())

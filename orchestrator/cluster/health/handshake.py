@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from orchestrator.cluster.health.facts import Certificate
+from orchestrator.errors import StrongroomError
 from orchestrator.live import trust
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ def look(url: str, ca: bool | str, now: dt.datetime, seconds: float) -> Certific
     except ssl.SSLCertVerificationError as error:
         raw, protocol = shake(url, trust.context(verify=False), seconds)
         trusted = error.verify_message
-    found = x509.load_der_x509_certificate(raw)
+    try:
+        found = x509.load_der_x509_certificate(raw)
+    except ValueError as error:
+        raise StrongroomError(f"{url}: its certificate cannot be read: {error}") from error
     days = (found.not_valid_after_utc - now).total_seconds() / _DAY
     return Certificate(days, _names(found), found.issuer.rfc4514_string(), trusted, protocol)
 

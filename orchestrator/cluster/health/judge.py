@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.health.asking import Unknown
-from orchestrator.cluster.health.facts import BAD
+from orchestrator.cluster.health.facts import BAD, OK, UNKNOWN
 from orchestrator.errors import Unreachable
 from orchestrator.shapes import duration
 
@@ -55,7 +55,11 @@ def judge(facts: Facts) -> Health:
 
 def _key(facts: Facts) -> Iterator[Finding]:
     key = facts.key
-    if key is None or key.state != BAD:
+    if key is None or key.state == OK:
+        return
+    if key.state == UNKNOWN:
+        if not facts.leaders:
+            yield Finding(UNSURE, facts.cluster.name, f"the key service of the seal {key.address} {key.said}")
         return
     where = f" at {key.address}" if key.address else ""
     meaning = (

@@ -27,6 +27,7 @@ _TURNED = "aws-kms"
 _USABLE = "Enabled"
 _SILENT = f"does not answer within {SECONDS:.0f} s"
 _REFUSING = "refuses connections"
+_NAMELESS = "is not known by that name from here, so it was not asked"
 _ASSUMED = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 _PROVED = "cmVhY2hhYmxlPw=="  # what a transit engine is asked to encrypt; nobody keeps the answer
 
@@ -57,7 +58,7 @@ def _aws(address: str, seal: Seal, secrets: Mapping[str, str]) -> KeyService:
         said = error.response.get("Error", {})
         return KeyService(address, BAD, f"answers {status} {said.get('Code')}: {said.get('Message')}")
     except BotoCoreError as error:
-        return KeyService(address, BAD, _connection(address) or f"cannot be asked: {error}")
+        return _failed(address, _connection(address) or f"cannot be asked: {error}")
     key = found["KeyMetadata"]
     state = str(key["KeyState"])
     return KeyService(address, OK if state == _USABLE else BAD, f"answers; the key {key['KeyId']} is {state}")
@@ -111,7 +112,7 @@ def _http(address: str, _: Seal, __: Mapping[str, str]) -> KeyService:
         finally:
             connection.close()
     except (OSError, http.client.HTTPException) as error:
-        return KeyService(address, BAD, _why(error))
+        return _failed(address, _why(error))
     return KeyService(address, OK, f"answers ({status}); the key itself was not asked for, as we have no login there")
 
 
@@ -123,7 +124,7 @@ def _opened(scheme: str, host: str, port: int | None) -> http.client.HTTPConnect
 
 def _tcp(address: str, _: Seal, __: Mapping[str, str]) -> KeyService:
     said = _connection(address)
-    return KeyService(address, BAD if said else OK, said or "takes connections; the key itself was not asked for")
+    return _failed(address, said) if said else KeyService(address, OK, "takes connections; the key was not asked for")
 
 
 def _transit(address: str, seal: Seal, secrets: Mapping[str, str]) -> KeyService:
@@ -134,17 +135,23 @@ def _transit(address: str, seal: Seal, secrets: Mapping[str, str]) -> KeyService
         said = probe.ask(address, "sys/health", ca=ca, seconds=SECONDS)
         healthy = said.status in {http.client.OK, http.client.TOO_MANY_REQUESTS}
         words = "answers; the key itself was not asked for, as we have no token" if healthy else _words(said)
-        return KeyService(address, OK if healthy else BAD, words)
+        return KeyService(address, OK, words) if healthy else _failed(address, words)
     path = f"{str(seal.settings['mount_path']).strip('/')}/encrypt/{seal.settings['key_name']}"
     body = {"plaintext": _PROVED}
     said = probe.ask(address, path, ca=ca, token=token, method="POST", body=body, seconds=SECONDS)
-    return KeyService(address, OK if said.ok else BAD, "answers; the key encrypts" if said.ok else _words(said))
+    return KeyService(address, OK, "answers; the key encrypts") if said.ok else _failed(address, _words(said))
+
+
+def _failed(address: str, said: str) -> KeyService:
+    """A name that only the nodes' network knows says nothing about whether they reach it."""
+    return KeyService(address, UNKNOWN if said == _NAMELESS else BAD, said)
 
 
 def _words(said: probe.Said) -> str:
     if said.status:
         return f"answers {said.status} {said.words}"
-    return _SILENT if "does not answer in time" in said.why else said.why
+    known = {"does not answer in time": _SILENT, "no such host": _NAMELESS, "does not take connections": _REFUSING}
+    return next((words for sign, words in known.items() if sign in said.why), said.why)
 
 
 def _file(address: str, _: Seal, __: Mapping[str, str]) -> KeyService:
@@ -175,7 +182,7 @@ def _why(error: OSError | http.client.HTTPException) -> str:
     if isinstance(error, TimeoutError):
         return _SILENT
     if isinstance(error, socket.gaierror):
-        return "has no address: no such host"
+        return _NAMELESS
     if isinstance(error, ssl.SSLError):
         return f"cannot be spoken to: TLS fails ({error.reason})"
     return f"breaks the connection off ({type(error).__name__})"

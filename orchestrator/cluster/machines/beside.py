@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.machines import choose, local
-from orchestrator.cluster.machines.commands import Commands
 from orchestrator.cluster.machines.helpers import HELPERS
 from orchestrator.cluster.seals import SEALS
 from orchestrator.config.words import is_reference
@@ -37,10 +36,15 @@ def pid(root: Path, declared: Cluster, node: Node) -> int | None:
 def last_words(root: Path, declared: Cluster, environ: Mapping[str, str], node: Node) -> str:
     """Why a node ended, as its log says; nothing of one that lives, or whose log nobody can read."""
     here = folder(root, declared, node)
-    if here is None:
-        known = "log" in declared.control
-        return _why(Commands(root, choose.placed(root, declared), environ).why(node)) if known else ""
-    return "" if process.alive(here) else _why(files.read(here / _LOG) or "")
+    if here is not None:
+        return "" if process.alive(here) else _why(files.read(here / _LOG) or "")
+    control = choose.looking(root, declared, environ)
+    return "" if control.runs(node) else _why(control.why(node))
+
+
+def is_current(root: Path, declared: Cluster, environ: Mapping[str, str], node: Node) -> bool | None:
+    """Whether it runs what is declared now; None where nobody knows."""
+    return choose.looking(root, declared, environ).is_current(node)
 
 
 def _why(log: str) -> str:

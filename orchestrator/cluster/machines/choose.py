@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.declared import Cluster
 
 PATIENCE = 10.0
+_NO_LOCK = -1
 
 
 @contextmanager
@@ -92,12 +93,23 @@ def placed(root: Path, declared: Cluster) -> Cluster:
     return replace(declared, ca_cert=str(root / ca) if ca else "")
 
 
+def looking(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Control:
+    """Whoever could start and stop its nodes, without the lock: for questions alone."""
+    if declared.run in _HERE:
+        return _HERE[declared.run].control(root.absolute(), declared, _NO_LOCK, environ)
+    return Commands(root.absolute(), placed(root, declared), environ)
+
+
 @dataclass(frozen=True)
 class _Run:
     """A word of `run:`."""
 
     opened: Callable[[Path, Cluster, Mapping[str, str]], AbstractContextManager[Machines]]
     placed: Callable[[Path, Cluster], Cluster | None]
+    control: Callable[[Path, Cluster, int, Mapping[str, str]], Control]
 
 
-_HERE = {"local": _Run(opened_local, local.placed), "compose": _Run(opened_compose, control.placed)}
+_HERE = {
+    "local": _Run(opened_local, local.placed, local.Local),
+    "compose": _Run(opened_compose, control.placed, Compose),
+}
