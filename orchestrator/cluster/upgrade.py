@@ -50,7 +50,7 @@ def _peers(ground: Ground, seen: Sequence[Seen]) -> tuple[Peer, ...] | None:
         return led.do(raft.peers)
 
 
-def upgrade(ground: Ground, plan: Plan, save: Callable[[Led], str]) -> Upgraded:
+def upgrade(ground: Ground, plan: Plan, save: Callable[[], str]) -> Upgraded:
     """Do what was planned; killed at any instant, the next plan begins where this one ended."""
     missing = [step for step in plan.steps if not step.serves]
     for step in missing:  # nothing else may stop while they are away
@@ -58,10 +58,8 @@ def upgrade(ground: Ground, plan: Plan, save: Callable[[Led], str]) -> Upgraded:
     rest = [step for step in plan.steps if step.serves]
     snapshot = ""
     if rest:
-        with ground.session() as led:
-            ground.tell("saving a snapshot first")
-            snapshot = save(led)
-            ground.tell(f"saved {snapshot}")
+        snapshot = save()
+        ground.tell(f"saved {snapshot}")
     while rest:
         step = _next(ground, rest)
         _one(ground, step)
@@ -169,7 +167,7 @@ def _caught_up(led: Led, node: Node) -> None:
     target = _index(led)
 
     def ready() -> tuple[int | None, str]:
-        index = raft.applied(led.cluster, led.cluster.url(node))
+        index = raft.applied(led.cluster, node)
         behind = index is None or index < target
         return (None, f"{node.name} is at entry {index} of the log, and the leader at {target}") if behind else (1, "")
 
@@ -189,7 +187,7 @@ def _until(ready: Callable[[], tuple[T | None, str]], what: str) -> T:
 
 
 def _index(led: Led) -> int:
-    found = raft.applied(led.cluster, lead.find(led.cluster).url)
+    found = raft.applied_at(led.cluster, lead.find(led.cluster).url)
     if found is None:
         raise StrongroomError(f"the leader of cluster {led.cluster.name} does not tell how long its log is")
     return found
