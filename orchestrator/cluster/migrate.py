@@ -96,7 +96,6 @@ def planned(ground: Ground) -> Planned:
         if asked is None:
             left = _strays(ground, control, _live(ground, control))
             return Planned(ground.declared.name, None, (), tuple(f"start {name} as declared" for name in left))
-        migration.check(ground.declared, asked)
         look = _look(ground, control, asked)
     moved = migration.moved(look.seen, asked, look.done)
     if _is_finished(ground, look, asked):
@@ -113,7 +112,6 @@ def migrate(ground: Ground) -> Migrated:
     asked = migration.move(ground.declared)
     if asked is None:
         return Migrated(ground.declared.name, None, _restart_strays(ground))
-    migration.check(ground.declared, asked)
     snapshot = ""
     try:
         with ground.open(ground.declared) as control:
