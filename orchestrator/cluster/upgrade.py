@@ -167,7 +167,7 @@ def _caught_up(led: Led, node: Node) -> None:
     target = _index(led)
 
     def ready() -> tuple[int | None, str]:
-        index = raft.applied(led.cluster, node)
+        index = raft.applied(led.cluster, led.cluster.url(node))
         behind = index is None or index < target
         return (None, f"{node.name} is at entry {index} of the log, and the leader at {target}") if behind else (1, "")
 
@@ -187,7 +187,7 @@ def _until(ready: Callable[[], tuple[T | None, str]], what: str) -> T:
 
 
 def _index(led: Led) -> int:
-    found = raft.applied_at(led.cluster, lead.find(led.cluster).url)
+    found = raft.applied(led.cluster, lead.find(led.cluster).url)
     if found is None:
         raise StrongroomError(f"the leader of cluster {led.cluster.name} does not tell how long its log is")
     return found
