@@ -13,6 +13,7 @@ from orchestrator.entry import answering, ask
 from orchestrator.tasks import (
     cluster_begin,
     cluster_health,
+    cluster_keys,
     cluster_life,
     cluster_nodes,
     cluster_render,
@@ -547,7 +548,7 @@ def issue(
         report.as_json(report.issued_document(issued)) if format == "json" else report.show_issued(issued)
 
 
-ROOMS = (cluster_begin, cluster_health, cluster_life, cluster_nodes, cluster_render, cluster_snapshots)
+ROOMS = (cluster_begin, cluster_health, cluster_keys, cluster_life, cluster_nodes, cluster_render, cluster_snapshots)
 cluster = Collection("cluster", *(one for room in ROOMS for one in room.TASKS))
 containers = Collection("compose", *compose.TASKS)
 snapshots = Collection("snapshots", cluster_snapshots.drill)

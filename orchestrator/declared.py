@@ -103,6 +103,7 @@ class Listener:
 
     tls: Tls | None = None
     bind: str = ""
+    generate_root: bool = False  # takes shares of the key from anybody, for as long as a root token is made
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator import reference_cluster
 from orchestrator.catalog import CATALOG, FAMILIES
 from orchestrator.config import policies, source
 from orchestrator.config.checks import lacks
@@ -35,6 +36,7 @@ def files() -> dict[str, str]:
     pages = {f"{FOLDER}/{_file(kind)}": page(kind) for kind in CATALOG.values()}
     return {
         f"{FOLDER}/README.md": _index(),
+        f"{FOLDER}/cluster.md": reference_cluster.page(),
         **pages,
         **{f"{SCHEMAS}/{name}": text for name, text in schemas().items()},
     }
@@ -60,6 +62,7 @@ def _index() -> str:
     lines = ["# Reference", "", "What can be declared, kind by kind. In the paths, `{mount}` is the mount's path and"]
     lines += [
         "`{name}` the object's name; another word in braces is an attribute of the Terraform resource.",
+        "[A cluster's file](cluster.md) has a page of its own.",
         "",
         _MADE,
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 from orchestrator.commands.check import validate
 from orchestrator.config import clusters
 from orchestrator.errors import ConfigInvalid
+from tests.support import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +71,22 @@ def test_validate_reads_clusters_that_no_environment_names(write: Callable[[str]
 
     assert (valid.counted, valid.clusters) == ({"access": 0}, {"case": 1, "other": 0})
     assert str(caught.value) == ("vault-config/clusters/other.yaml:1:10: cluster: must be the file's name; write other")
+
+
+def test_the_cluster_on_the_page_is_right(write: Callable[[str], Path]) -> None:
+    page = (REPOSITORY / "docs/clusters.md").read_text()
+    root = write(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0].replace("cluster: prod", "cluster: case"))
+
+    assert told(root) == ""
+
+
+def test_the_page_names_every_rule() -> None:
+    page = (REPOSITORY / "docs/clusters.md").read_text()
+    (table,) = re.findall(r"\| rule \|.*?\n\n", page, re.DOTALL)
+    broken = "".join(path.read_text() for path in CASES.glob("*.txt"))
+
+    rules = set(re.findall(r"# strongroom: allow ([a-z-]+) because \.\.\.", broken))
+    assert set(re.findall(r"`([a-z-]+)`", table)) == rules
 
 
 def test_a_damaged_file_is_refused_or_read_and_never_a_crash(write: Callable[[str], Path]) -> None:

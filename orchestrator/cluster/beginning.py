@@ -67,7 +67,7 @@ def begin(ground: Ground) -> Begun:
     dead = _dead(leader, ground.cluster, token)
     if not dead:
         _audited(ground, leader, token)
-        environ = {**_without_session(ground.environ), **_session(ground.cluster, leader, token)}
+        environ = {**without_session(ground.environ), **_session(ground.cluster, leader, token)}
         ground.tell(f"applying {ground.cluster.init.environment} with the root token")
         ground.apply(ground.cluster.init.environment, environ)
         leader = nodes.wait_for_leader(ground.cluster, PATIENCE)
@@ -236,7 +236,7 @@ def _audited(ground: Ground, leader: Seen, token: str) -> None:
             raise StrongroomError(f"audit device {device.name} is refused: {said.words}")
 
 
-def _without_session(environ: Mapping[str, str]) -> dict[str, str]:
+def without_session(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith(_NO_ENVIRONMENT)}
 
 
@@ -249,7 +249,7 @@ def _usable_login(ground: Ground, leader: Seen) -> str:
     """Log in as the cluster's file says."""
     there = replace(ground.cluster, address=leader.url, run="")
     for _ in range(2):  # a SecretID that may be used once would lock everybody out
-        session = connect(there, "", _without_session(ground.environ), ground.root)
+        session = connect(there, "", without_session(ground.environ), ground.root)
         session.close()
     return session.who
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import keys, lead, migration, nodes, raft, shares
-from orchestrator.cluster.machines import choose, local
+from orchestrator.cluster.machines import local
 from orchestrator.cluster.migration import Done, Stand, with_node
 from orchestrator.cluster.seals import SEALS
 from orchestrator.errors import Refused, StrongroomError
@@ -96,7 +96,6 @@ def planned(ground: Ground) -> Planned:
         if asked is None:
             left = _strays(ground, control, _live(ground, control))
             return Planned(ground.declared.name, None, (), tuple(f"start {name} as declared" for name in left))
-        migration.check(ground.declared, asked)
         look = _look(ground, control, asked)
     moved = migration.moved(look.seen, asked, look.done)
     if _is_finished(ground, look, asked):
@@ -113,7 +112,6 @@ def migrate(ground: Ground) -> Migrated:
     asked = migration.move(ground.declared)
     if asked is None:
         return Migrated(ground.declared.name, None, _restart_strays(ground))
-    migration.check(ground.declared, asked)
     snapshot = ""
     try:
         with ground.open(ground.declared) as control:
@@ -228,8 +226,8 @@ def _shares(ground: Ground, asked: Move, seen: Sequence[Seen]) -> tuple[Share, .
     if len(found) < max(needed, 1):
         raise Refused(
             f"{needed} {names[0]} shares are needed, and {len(found)} are here "
-            f"({'--keys' if ground.given else ground.keys}); let the holders give them: --keys prompt, --keys file:PATH, "
-            "or `--keys -`"
+            f"({shares.FLAG if ground.given else ground.keys}); let the holders give them: --keys prompt, "
+            "--keys file:PATH, or `--keys -`"
         )
     return found
 
@@ -482,14 +480,10 @@ def _told(ground: Ground, asked: Move, settled: tuple[str, ...], snapshot: str) 
     kept = (*ground.keys.glob(f"{now}-*.key"), *ground.keys.glob(f"{now}-*.pgp"))
     what = "the settings of the previous key" if asked.in_place else "`migrate_from:`"
     installed = "still needs the old key" if asked.in_place else "does not unseal itself"
+    file = f"vault-config/clusters/{ground.declared.name}.yaml"
     kept_key = f"key of {asked.old.kind}" if SEALS[asked.old.kind].auto else "old shares"
     left = (
-        f"take {what} out of vault-config/clusters/{ground.declared.name}.yaml: "
-        f"a node that is installed with it {installed}",
+        f"take {what} out of {file}: a node that is installed with it {installed}",
         f"keep the {kept_key} as long as snapshots from before are kept, which nothing else opens",
     )
     return Migrated(ground.declared.name, asked, settled, became, tuple(sorted(kept)), snapshot, left)
-
-
-def opener(root: Path, environ: Mapping[str, str]) -> Callable[[Cluster], AbstractContextManager[Control]]:
-    return lambda declared: choose.opened(root, declared, environ)

@@ -10,7 +10,6 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.seals import SEALS
-from orchestrator.errors import Refused
 from orchestrator.local import files
 
 if TYPE_CHECKING:
@@ -94,24 +93,6 @@ def _bare(seal: Seal) -> dict[str, Json]:
     return {name: value for name, value in seal.settings.items() if name not in SEALS[seal.kind].previous}
 
 
-def check(cluster: Cluster, asked: Move) -> None:
-    """Refuse what no server can do, before the first effect."""
-    old, new = asked.old, asked.new
-    if old.kind == new.kind and _bare(old) == _bare(new):
-        raise Refused(
-            f"cluster {cluster.name}: `seal:` and `migrate_from:` are the same seal, {_named(new)}; "
-            "write the new one under `seal:`, and the one that is left under `migrate_from:`"
-        )
-    secrets = SEALS[new.kind].secrets if old.kind == new.kind else {}
-    differ = [name for name in secrets if old.settings.get(name) != new.settings.get(name)]
-    if differ:
-        variables = ", ".join(sorted(secrets[name].variable for name in differ))
-        raise Refused(
-            f"cluster {cluster.name}: a server has one environment, and both {new.kind} seals read {variables} from "
-            f"it; give both the same {', '.join(sorted(differ))}, one that may use both keys"
-        )
-
-
 def loaded(one: Seen) -> str:
     """The seal that a node was started with; while it lags behind its leader, only its error tells."""
     told = _MISMATCH.search(one.seal.words)
@@ -143,6 +124,10 @@ def next_to_cross(seen: Sequence[Seen], asked: Move, done: Done) -> Seen | None:
     order = {Stand.SILENT: 0, Stand.WAITS: 1, Stand.OLD: 2}
     ordered = sorted(left, key=lambda one: (one.active, order[stand(one, asked, done)]))
     return next((one for one in ordered if not one.active or len(seen) == 1), None)
+
+
+def of(seen: Sequence[Seen], node: Node) -> Seen:
+    return next(one for one in seen if one.node.name == node.name)
 
 
 def told(seen: Sequence[Seen], asked: Move, done: Done) -> str:

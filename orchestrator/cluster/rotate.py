@@ -127,8 +127,8 @@ def _desk(led: Led, what: str) -> Desk:
         said = Desk(led, path).ask("GET", "init")
         if said.status == _NOT_ALLOWED:
             raise Refused(
-                f"the server has {path} switched off; set `disable_unauthed_rekey_endpoints = false` in the listener of "
-                "the leader, restart it, and take the line out afterwards"
+                f"the server has {path} switched off; set `disable_unauthed_rekey_endpoints = false` in the listener "
+                "of the leader, restart it, and take the line out afterwards"
             )
         if said.status != _NOT_FOUND:
             return Desk(led, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import beginning, keys, nodes
@@ -17,11 +17,12 @@ from orchestrator.local import files
 from orchestrator.terraform.workspace import folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from orchestrator.cluster.machines.control import Machines
     from orchestrator.cluster.nodes import Seen
-    from orchestrator.declared import Cluster
+    from orchestrator.declared import Cluster, Node
     from orchestrator.terraform.stream import Progress
 
 _STARTS = 60.0
@@ -49,9 +50,9 @@ def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], 
             control.start(node)
         cluster = control.cluster
         ground = Ground(root, cluster, control, environ, applier(root, progress), tell)
-        begun = beginning.begin(ground) if _is_new(root, cluster) else None
+        begun = beginning.begin(ground) if _is_new(root, cluster, control) else None
         beginning.unlock(ground)
-        return Raised(cluster, nodes.look(cluster), begun)
+        return Raised(cluster, nodes.wait(cluster, "every node is open, and one leads", _serves, _STARTS), begun)
 
 
 def check(root: Path, declared: Cluster) -> None:
@@ -60,13 +61,38 @@ def check(root: Path, declared: Cluster) -> None:
     load(root, declared.init.environment, None)
 
 
-def _is_new(root: Path, cluster: Cluster) -> bool:
+def _is_new(root: Path, cluster: Cluster, control: Machines) -> bool:
     """Whether it is empty, or an earlier beginning did not end; nodes with a lost storage may never answer."""
     place = keys.folder(root, cluster)
     if (place / keys.ROOT_TOKEN).exists() or (place / keys.UNFINISHED).exists():
         return True
-    seen = nodes.wait(cluster, "every node answers", lambda all_: all(one.answers for one in all_), _STARTS)
+    seen = nodes.wait(cluster, "every node answers", _Starting(control), _STARTS)
     return not any(one.initialised for one in seen)
+
+
+@dataclass
+class _Starting:
+    """Whether every node answers. One that ended is started once more: it may have been ending when `up` came."""
+
+    control: Machines
+    again: set[str] = field(default_factory=set)
+
+    def __call__(self, seen: Sequence[Seen]) -> bool:
+        silent = [one.node for one in seen if not one.answers]
+        for node in silent:
+            if self.control.runs(node) is False:
+                self._start(node)
+        return not silent
+
+    def _start(self, node: Node) -> None:
+        if node.name in self.again:
+            raise StrongroomError(f"{node.name} ends as soon as it is started; its log says:\n{self.control.why(node)}")
+        self.again.add(node.name)
+        self.control.start(node)
+
+
+def _serves(seen: Sequence[Seen]) -> bool:
+    return not any(one.sealed for one in seen) and nodes.leader(seen) is not None
 
 
 def applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]], None]:

@@ -33,6 +33,7 @@ from orchestrator.local import files, stack
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from orchestrator.declared import Environment
     from orchestrator.documents import Json
     from orchestrator.incident.cut import Tell
     from orchestrator.incident.journal import Journal
@@ -87,6 +88,7 @@ def _ground(
         me = session.server.read("auth/token/lookup-self") or {}
         titles = frozenset(one.title for one in environment.declarations) if environment else frozenset()
         found = Ground(session.server, bulk.line(session, rate), me, name, environment, titles, wrong, secret)
+        found = replace(found, unsaved=partial(_unsaved, root, environment, environ))
         running = stack.current(root)
         folder = running.folder if running else None
         known = replace(found, logs=traces.logs(found, logs, folder), between=traces.between(between))
@@ -147,6 +149,14 @@ def _check_words(targets: Sequence[tuple[str, str]]) -> None:
             raise StrongroomError(f"--{sort}: no name stands behind it")
         if is_a_token(value):
             raise StrongroomError(f"--{sort}: this is a token itself; hand it in with --token, and make a new one")
+
+
+def _unsaved(root: Path, environment: Environment | None, environ: Mapping[str, str]) -> str:
+    if environment is None or environment.cluster.snapshots is None:
+        return ""
+    from orchestrator.commands.snapshots import unsaved  # noqa: PLC0415 - few clusters declare any
+
+    return unsaved(root, environment.cluster, environ)
 
 
 def _hooks(ground: Ground, root: Path, environ: Mapping[str, str], incident: str) -> Hooks:

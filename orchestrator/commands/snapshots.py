@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.snapshots import drill, find, restore, take
-from orchestrator.cluster.snapshots.ground import ground, now
+from orchestrator.cluster.snapshots.ground import Ground, ground, now
 from orchestrator.errors import Refused, StrongroomError
 
 if TYPE_CHECKING:
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.cluster.snapshots.drill import Drilled
-    from orchestrator.cluster.snapshots.ground import Ground
     from orchestrator.cluster.snapshots.manifest import Manifest
     from orchestrator.cluster.snapshots.places import Kept
     from orchestrator.cluster.snapshots.restore import Intended, Restored
     from orchestrator.cluster.snapshots.take import Taken
+    from orchestrator.declared import Cluster
 
     Tell = Callable[[str], None]
 
@@ -121,3 +121,10 @@ def drilled(
     if size not in SIZES:
         raise StrongroomError(f"--nodes {size}: write one of {', '.join(map(str, SIZES))}")
     return drill.drill(ground(root, name, environ, tell, to), size, connected=connected)
+
+
+def unsaved(root: Path, declared: Cluster, environ: Mapping[str, str]) -> str:
+    """Why the newest snapshot of a cluster would not do, and how to take one; empty when it would."""
+    newest = take.newest(Ground(root, declared, environ, lambda _: None).place.kept())
+    why = take.overdue(declared, newest)
+    return f"{why}; take one first: invoke cluster.snapshot -c {declared.name}" if why else ""

@@ -35,7 +35,6 @@ class AuditKind:
 
 
 _ANY = {
-    "description": TEXT,
     "elide_list_responses": FLAG,
     "format": ("json or jsonx", "^jsonx?$"),
     "hmac_accessor": FLAG,

@@ -60,6 +60,7 @@ class Ground:
     logs: tuple[Path, ...] = ()  # audit logs at hand
     between: Between | None = None  # the time in which to look for what leaked
     due: Due = field(default_factory=Due, repr=False)
+    unsaved: Callable[[], str] = lambda: ""  # why the newest snapshot would not do; empty when it would
     told: Callable[[Credential], bool | None] = lambda _: None  # whether a source gave it out; None: nobody recorded it
 
     @property

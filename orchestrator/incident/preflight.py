@@ -34,7 +34,7 @@ class Problem:
 def problems(ground: Ground, scope: Scope) -> Iterator[Problem]:
     """All that is wrong, what stops the revocation first."""
     yield from sorted(
-        [*_told(ground), *_rights(ground, scope), *_time(ground), *_server(ground), *_signing(ground)],
+        [*_told(ground), *_rights(ground, scope), *_time(ground), *_server(ground), *_signing(ground), *_saved(ground)],
         key=lambda one: not one.stops,
     )
 
@@ -120,6 +120,16 @@ def _signing(ground: Ground) -> Iterator[Problem]:
             signer(ground.signer, ground.server)
     except StrongroomError as error:
         yield Problem(f"the evidence will not be signed as the YAML says: {error}")
+
+
+def _saved(ground: Ground) -> Iterator[Problem]:
+    """Whether what is done by mistake could be brought back."""
+    try:
+        why = ground.unsaved()
+    except StrongroomError as error:
+        why = f"whether there is a snapshot is not known: {error}"
+    if why:
+        yield Problem(why)
 
 
 def _asked(ground: Ground, path: str) -> Mapping[str, Json] | None:

@@ -61,6 +61,7 @@ def stop(folder: Path, how: signal.Signals, patience: float = 30.0) -> bool:
         return False
     for request, seconds in ((how, patience), (signal.SIGKILL, 5.0)):
         _signal(pid, request)
+        _signal(pid, signal.SIGCONT)  # one that was suspended would not hear it
         if until(lambda: alive(folder) is None or None, seconds):
             (folder / "pid").unlink(missing_ok=True)
             return True
@@ -134,6 +135,14 @@ def inhabitants(folder: Path) -> list[int]:
             if _target(link) == str(folder):
                 found.append(int(link.parent.name))
     return found
+
+
+def has_terminal(pid: int) -> bool:
+    """Whether a person started it at a terminal, as far as that can be seen."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[4] != "0"
+    except OSError:
+        return False
 
 
 def _target(link: Path) -> str:

@@ -89,6 +89,34 @@ def restore(
 @task(
     help={
         "cluster": CLUSTER,
+        "survivor": "the node whose data becomes the whole cluster's: the one that took in most",
+        "yes": "the digest that was shown: go on without asking",
+        "format": FORMAT,
+    }
+)
+def recover(_: Context, cluster: str, survivor: str, yes: str = "", format: str = "text") -> None:
+    """Where most nodes are lost for good: make the survivor the whole cluster, and have the others join it anew."""
+    with answering(format):
+        from orchestrator import report
+        from orchestrator.cluster import show_recovered as show
+        from orchestrator.commands import recover as commands
+
+        recovered = commands.recovered(
+            ROOT,
+            cluster,
+            os.environ,
+            say,
+            survivor,
+            yes=yes,
+            show=show.show_intended,
+            ask=lambda intended: ask_for(cluster, "Recover it?", f"--yes {intended.digest}"),
+        )
+        report.as_json(show.recovered_document(recovered)) if format == "json" else show.show_recovered(recovered)
+
+
+@task(
+    help={
+        "cluster": CLUSTER,
         "nodes": "how many nodes the throw-away cluster has: 1, 3 or 5",
         "connected": "let it reach what this machine reaches: it would revoke leases there",
         "to": TO,
@@ -109,4 +137,4 @@ def drill(
         answer(0 if found.passed else 1)
 
 
-TASKS = (snapshot, snapshots, restore)
+TASKS = (snapshot, snapshots, restore, recover)

@@ -1,18 +1,24 @@
-"""A cluster's file for what is rendered of it."""
+"""A cluster's file for what is rendered of it, and programs that take what is rendered."""
 
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import clusters
+from orchestrator.local import process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from orchestrator.declared import Cluster
 
 NAME = "prod"
+SECONDS = 30.0
 CANARY = "canary-7d31"
 BASE: dict[str, Any] = {
     "cluster": NAME,
@@ -62,3 +68,27 @@ def write(root: Path, **more: Any) -> None:  # noqa: ANN401 - any part of a clus
 def declared(root: Path, **more: Any) -> Cluster:  # noqa: ANN401 - the same
     write(root, **more)
     return clusters.named(root, NAME, SECRETS)
+
+
+def until(what: str, ready: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is waited for
+    found = process.until(lambda: ready() or None, SECONDS)
+    assert found is not None, what
+    return found
+
+
+@contextmanager
+def running(folder: Path, *command: str | Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of a test's own; whatever it says goes to `log`."""
+    with (folder / "log").open("ab") as log:
+        child = subprocess.Popen(
+            command, cwd=folder, env={**process.environment(), **more}, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        yield child
+    finally:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait(5)

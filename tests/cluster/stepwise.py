@@ -76,7 +76,7 @@ class Dying:
 def main(root: str, cluster: str, count: str) -> None:
     fuse = Fuse(int(count))
     environ = {"PATH": os.environ["PATH"]}
-    ground = cluster_keys.moving(Path(root), cluster, environ, [], fuse.burn)
+    ground = cluster_keys.moving(cluster_keys.Asked(Path(root), cluster, environ, fuse.burn, fuse.burn))
     opened = ground.open
 
     @contextmanager

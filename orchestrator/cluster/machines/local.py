@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import mmap
 import os
 import signal
 from dataclasses import dataclass, field, replace
@@ -21,11 +23,13 @@ if TYPE_CHECKING:
 
     from orchestrator.cluster.machines.helpers import Helper
     from orchestrator.declared import AuditDevice, Cluster, Node, Seal
+    from orchestrator.documents import Json
     from orchestrator.local.servers import Server
 
 HOST = "127.0.0.1"
 _TLS = Tls("tls/node.crt", "tls/node.key", "tls/ca.crt")
 _LOG_LINES = 12
+_STORED = "data/raft/raft.db"
 _STARTED = "started.hcl"  # what it read when it started: `server.hcl` may have been written anew since
 
 
@@ -118,6 +122,11 @@ class Local:
 
     def prepare(self) -> None:
         self.fetch()
+        if taken := [one.name for one in self.declared.nodes if self._is_taken(one, self._saved())]:
+            raise StrongroomError(
+                f"{', '.join(taken)} does not run, and another program has taken its ports: "
+                f"run invoke cluster.up -c {self.declared.name}, which moves it"
+            )
         self.place()
 
     def fetch(self) -> None:
@@ -135,13 +144,37 @@ class Local:
 
     def _save_ports(self) -> None:
         """Ports of last time, but anew from the kernel for a node that does not run and whose port is taken."""
-        saved = json.loads(files.read(self.home / "state.json") or '{"ports": {}}')
+        saved = self._saved()
+        ports, moved = saved["ports"], saved.get("moved", False)
         for node in self.declared.nodes:
-            known = saved["ports"].get(node.name)
-            stopped = process.alive(self.at(node)) is None
-            if known is None or (stopped and not all(map(process.is_free, known))):
-                saved["ports"][node.name] = process.free_ports(2)
-        files.write(self.home / "state.json", json.dumps(saved, indent=2))
+            taken = self._is_taken(node, saved)
+            if taken or node.name not in ports:
+                ports[node.name] = process.free_ports(2)
+            moved = moved or taken
+        files.write(self.home / "state.json", json.dumps({"ports": ports, "moved": moved}, indent=2))
+        if moved:  # noted before, as who is killed here has to do it again
+            self._tell_peers()
+            files.write(self.home / "state.json", json.dumps({"ports": ports}, indent=2))
+
+    def _saved(self) -> dict[str, Json]:
+        return dict(json.loads(files.read(self.home / "state.json") or '{"ports": {}}'))
+
+    def _is_taken(self, node: Node, saved: Mapping[str, Json]) -> bool:
+        """Whether somebody else has the ports that a node had when it ran."""
+        known = saved["ports"].get(node.name)
+        return bool(known) and process.alive(self.at(node)) is None and not all(map(process.is_free, known))
+
+    def _tell_peers(self) -> None:
+        """Where each node is now: they know each other by address, and would look in vain where they were before.
+
+        The servers take it from a file when they start, so none may go on with what it knew.
+        """
+        members = [one for one in self.cluster.nodes if _is_member(self.at(one) / _STORED)]
+        peers = [{"id": one.name, "address": one.cluster_host_port, "non_voter": False} for one in members]
+        for node in self.cluster.nodes:
+            self.stop(node)
+        for node in members:
+            files.write((self.at(node) / _STORED).with_name("peers.json"), json.dumps(peers))
 
     def at(self, node: Node) -> Path:
         """The folder in which a node runs."""
@@ -226,8 +259,17 @@ class Local:
         return ran
 
 
+def _is_member(stored: Path) -> bool:
+    """Whether a node has ever been in a cluster: only then has its store a term, and only then may it be told peers."""
+    if not stored.exists():
+        return False
+    with stored.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"CurrentTerm") >= 0
+
+
 def reap(here: Path) -> None:
-    """End what a killed server leaves: its plugins go on without it."""
+    """End what a killed server leaves: its plugins go on without it. People who look around there have a terminal."""
     for pid in process.inhabitants(here):
-        if pid != os.getpid():
-            os.kill(pid, signal.SIGKILL)
+        if pid != os.getpid() and not process.has_terminal(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

@@ -62,7 +62,10 @@ def _listener(cluster: Cluster, node: Node) -> Block:
     where = {"address": here.host_port, "cluster_address": here.cluster_host_port}
     metrics = cluster.telemetry.get("unauthenticated_metrics")
     inside = (Block("telemetry", (), {"unauthenticated_metrics_access": True}),) if metrics else ()
-    return Block("listener", ("tcp",), {**where, **transport}, inside)
+    unlocked: dict[str, Json] = (
+        {"disable_unauthed_generate_root_endpoints": False} if cluster.listener.generate_root else {}
+    )
+    return Block("listener", ("tcp",), {**where, **transport, **unlocked}, inside)
 
 
 def _raft(cluster: Cluster, node: Node | None) -> Block:

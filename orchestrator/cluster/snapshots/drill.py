@@ -94,7 +94,7 @@ def _restored(ground: Ground, found: Found, opener: Opener, size: int, *, isolat
     wrong: tuple[str, ...]
     try:
         with scratch.standing(ground, opener, size) as control:
-            fresh.fill(control.cluster, control, found, control.home / "restoring")
+            fresh.fill(control, found, control.home / "restoring")
             seconds = time.monotonic() - began
             differences, unseen = compared(ground, control.cluster, manifest)
         wrong = tuple(map(str, differences)) if differences is not None else (f"nobody could look inside: {unseen}",)

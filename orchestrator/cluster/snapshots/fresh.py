@@ -33,15 +33,18 @@ def check(cluster: Cluster) -> None:
         )
 
 
-def fill(cluster: Cluster, control: Control, found: Found, notes: Path) -> tuple[Seen, ...]:
+def fill(control: Control, found: Found, notes: Path) -> tuple[Seen, ...]:
     """Have the snapshot's data in nodes that hold none; killed and run again, it goes on. `notes` is a folder.
 
-    One node takes it in alone: another that joins just then may be left without either state.
+    One node takes it in alone, and is started again before any other joins: until then it speaks to them with keys that
+    the snapshot has replaced, and they hang up ("unrecognized name").
     """
-    check(cluster)
-    notes = files.private_folder(notes)
-    if (notes / BEGUN).exists() and not keys.token(notes):
-        _empty(cluster, control, notes)
+    check(control.cluster)
+    control.prepare()
+    cluster, notes = control.cluster, files.private_folder(notes)
+    if (notes / BEGUN).exists() and not keys.token(notes):  # an earlier run ended without a token: it holds nothing
+        renew(control)
+        (notes / BEGUN).unlink()
     first, others = cluster.nodes[0], cluster.nodes[1:]
     for node in others:
         control.stop(node)
@@ -50,7 +53,9 @@ def fill(cluster: Cluster, control: Control, found: Found, notes: Path) -> tuple
     leader = nodes.wait_for_leader(cluster, PATIENCE)
     if _alive(cluster, leader, notes):
         sent.send(cluster, leader.url, keys.token(notes), found)
-    for node in others:
+    control.stop(first)
+    for node in cluster.nodes:
+        control.install(node)
         control.start(node)
     seen = nodes.wait(cluster, "every node has joined", _open, PATIENCE)
     files.remove(notes)
@@ -82,19 +87,16 @@ def _initialise(cluster: Cluster, first: Node, notes: Path) -> None:
     keys.save_token(notes, str(said.document["root_token"]))
 
 
-def _empty(cluster: Cluster, control: Control, notes: Path) -> None:
-    """An earlier run ended before it had the token on disk: what it made holds nothing."""
-    renew(cluster, control, cluster.nodes)
-    (notes / BEGUN).unlink()
-
-
-def renew(cluster: Cluster, control: Control, these: tuple[Node, ...]) -> None:
-    """Stop nodes, delete what they stored, start them empty."""
-    for node in these:
+def renew(control: Control) -> None:
+    """Stop all nodes, delete what they stored, start them empty."""
+    control.prepare()
+    cluster = control.cluster
+    for node in cluster.nodes:
         control.stop(node)
-    for node in these:
+    for node in cluster.nodes:
         control.wipe(node)
-    for node in these:
+    for node in cluster.nodes:
+        control.install(node)
         control.start(node)
     nodes.wait(cluster, "every node answers", lambda seen: all(one.answers for one in seen), PATIENCE)
 

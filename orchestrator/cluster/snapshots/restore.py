@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import nodes, raft
@@ -30,6 +31,7 @@ WHY = "before a restore"
 _NOTES = "restoring"
 _DIGEST = 12
 _UNPROVEN = 2
+_TURNED = 20 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,10 @@ def restore(ground: Ground, snapshot: str, agree: Callable[[Intended], None], *,
         intended = _intended(ground, cluster, found, empty=empty)
         agree(intended)
         if intended.leader:
-            before, seen = _replaced(ground, cluster, found)
+            before, seen = _replaced(ground, cluster, control, found)
         else:
-            before, seen = None, _filled(ground, cluster, control, intended)
-        differences, unseen = compared(ground, cluster, found.manifest)
+            before, seen = None, _filled(ground, control, intended)
+        differences, unseen = compared(ground, control.cluster, found.manifest)
         return Restored(intended, seen, before, differences, unseen)
 
 
@@ -91,7 +93,7 @@ def _intended(ground: Ground, cluster: Cluster, found: Found, *, empty: bool) ->
         _check_empty(cluster, seen, empty=empty or going_on)
     emptied = tuple(one.node.name for one in seen if _may_hold(one)) if empty and not going_on else ()
     age = found.manifest.age(now()) if found.manifest else None
-    index = (raft.applied(cluster, leader.node) or 0) if leader else 0
+    index = (raft.applied(cluster, leader.url) or 0) if leader else 0
     name = leader.node.name if leader else ""
     return Intended(cluster.name, found, age, name, index, emptied, _digest(cluster.name, found.sha256, bool(leader)))
 
@@ -130,21 +132,50 @@ def _notes(ground: Ground) -> Path:
     return ground.home / _NOTES
 
 
-def _replaced(ground: Ground, cluster: Cluster, found: Found) -> tuple[Manifest | None, tuple[Seen, ...]]:
+def _replaced(
+    ground: Ground, cluster: Cluster, control: Control, found: Found
+) -> tuple[Manifest | None, tuple[Seen, ...]]:
     """Save what is there now, then put the snapshot in its place."""
     before = take(ground, why=WHY).manifest
     with at_leader(ground, cluster) as session:
         ground.tell(f"restoring {found.file.name} at {session.address}")
-        return before, sent.send(cluster, session.address, session.token, found)
+        seen = sent.send(cluster, session.address, session.token, found)
+        same = _same_keys(found, session.cluster_id)
+    if not same:
+        seen = _restarted(ground, cluster, control)
+    return before, seen
 
 
-def _filled(ground: Ground, cluster: Cluster, control: Control, intended: Intended) -> tuple[Seen, ...]:
+def _same_keys(found: Found, cluster_id: str) -> bool:
+    """Whether the nodes speak to each other with the keys that are in the snapshot: they turn them every day."""
+    was = found.manifest
+    return was is not None and was.cluster_id == cluster_id and was.age(now()) < _TURNED
+
+
+def _restarted(ground: Ground, cluster: Cluster, control: Control) -> tuple[Seen, ...]:
+    """Start every node again, the leader last: those that run speak with keys that the snapshot has replaced."""
+    leader = nodes.wait_for_leader(cluster)
+    there = [one.node for one in nodes.look(cluster) if one.answers]
+    for node in sorted(there, key=lambda one: one.name == leader.node.name):
+        ground.tell(f"starting {node.name} again")
+        control.stop(node)
+        control.start(node)
+        nodes.wait(cluster, f"{node.name} serves again", partial(_serves, node.name), sent.PATIENCE)
+    nodes.wait_for_leader(cluster)
+    return nodes.look(cluster)
+
+
+def _serves(name: str, seen: Sequence[Seen]) -> bool:
+    return nodes.leader(seen) is not None and not next(one for one in seen if one.node.name == name).sealed
+
+
+def _filled(ground: Ground, control: Control, intended: Intended) -> tuple[Seen, ...]:
     with alone(ground):
         if intended.emptied:
-            ground.tell(f"emptying {', '.join(node.name for node in cluster.nodes)}")
-            fresh.renew(cluster, control, cluster.nodes)
+            ground.tell(f"emptying {', '.join(node.name for node in control.cluster.nodes)}")
+            fresh.renew(control)
         ground.tell(f"restoring {intended.found.file.name} into empty nodes")
-        return fresh.fill(cluster, control, intended.found, _notes(ground))
+        return fresh.fill(control, intended.found, _notes(ground))
 
 
 def compared(ground: Ground, cluster: Cluster, manifest: Manifest | None) -> tuple[tuple[Difference, ...] | None, str]:
