@@ -207,12 +207,23 @@ def test_another_key_is_refused_before_anything_is_changed(house: House, tmp_pat
 def test_the_least_rights_suffice(house: House) -> None:
     with house.session() as session:
         server = session.server
-        rules = 'path "sys/storage/raft/snapshot" { capabilities = ["read"] }'
+        rules = 'path "sys/storage/raft/snapshot" { capabilities = ["read", "update"] }'
         server.write("sys/policies/acl/saver", {"policy": rules})
         token = str(server.write("auth/token/create-orphan", {"policies": ["saver"]})["client_token"])
-    one = take(house, {**house.environ, "VAULT_TOKEN": token})
+        server.write("kv/younger", {"value": "1"})
+    environ = {**house.environ, "VAULT_TOKEN": token}
+    one = take(house, environ)
+    with house.session() as session:
+        session.server.delete("kv/younger")
+    restored = commands.restored(
+        house.root, NAME, environ, quiet, one.name, empty=False, to="", yes="", show=quiet, ask=quiet
+    )
+    with house.session() as session:
+        there = session.server.list("kv/")
+        session.server.delete("kv/younger")
 
     assert one.holds == dict.fromkeys(contents.WORDS)
+    assert (restored.differences, there) == ((), ("before", "younger"))
 
 
 @pytest.mark.parametrize("step", ["piece", ".snap.json"])
