@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.live.probe import Said
 
 PATIENCE = 60.0
+_BEGUN = "already initialized"  # the server's words: somebody else was faster, and has the keys
 _NO_ENVIRONMENT = "VAULT_", "BAO_"
 
 
@@ -106,7 +107,7 @@ def _initialise(ground: Ground) -> None:
     said = probe.ask(first.url, "sys/init", ca=ca, method="PUT", body=body, seconds=PATIENCE)
     if not said.ok:
         after = nodes.see(ground.cluster, first.node)
-        if said.status and after.answers and not after.initialised:
+        if _BEGUN in said.words or (said.status and after.answers and not after.initialised):
             keys.finished(place)
         raise StrongroomError(f"{first.node.name}: sys/init is refused: {said.words}")
     keys.save(place, ground.cluster, _shares(ground.cluster, said))
@@ -125,9 +126,10 @@ def _start_over(ground: Ground) -> None:
 def _empty(ground: Ground, told: str) -> None:
     if ground.control is None:
         raise Refused(
-            f"an earlier init of {ground.cluster.name} ended before it saved the keys, so its storage holds nothing "
-            f"and cannot be opened ({told}): stop the nodes, delete {ground.cluster.raft.path} on each, start them, "
-            "and run this again"
+            f"an earlier init of {ground.cluster.name} ended before it saved the keys. If nobody else has initialised "
+            f"it since, its storage holds nothing and cannot be opened ({told}): stop the nodes, delete "
+            f"{ground.cluster.raft.path} on each, start them, and run this again. Else delete "
+            f"{ground.keys / keys.UNFINISHED}"
         )
     ground.tell("an earlier init ended before it saved the keys; the storage held nothing and is made anew")
     for node in ground.cluster.nodes:
