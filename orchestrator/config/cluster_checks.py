@@ -194,7 +194,11 @@ def _check_keys(root: Path, node: Node) -> Iterator[Problem]:
     for path in sorted((root / FOLDER).glob("*.yaml")):
         other = None if name and path.stem == name.value else source.read(path, path.name, [])
         theirs = other.at(["init", "keys"]) if other else None
-        if theirs and isinstance(theirs.value, str) and (root / theirs.value).resolve() == (root / place.value).resolve():
+        if (
+            theirs
+            and isinstance(theirs.value, str)
+            and (root / theirs.value).resolve() == (root / place.value).resolve()
+        ):
             told = f"{place.value} is where cluster {path.stem} has its keys; name a folder of its own"
             yield problem(place.where, f"init/keys: {told}")
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.cluster import keys
+from orchestrator.cluster.machines import local
 from orchestrator.commands import cluster as commands
 from orchestrator.config import clusters
-from orchestrator.errors import ConfigInvalid, StrongroomError
+from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
 from orchestrator.live import probe
+from orchestrator.local import files, process
 from tests.cluster.house import NAME, STATIC, declared, standing, written
 from tests.support import no_progress
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from orchestrator.documents import Json
 
 
@@ -62,3 +64,75 @@ def test_a_cluster_that_somebody_else_initialises_meanwhile_is_not_taken_for_an_
     assert str(caught.value) == "n1: sys/init is refused: Vault is already initialized"
     assert unfinished is False
     assert alive.ok
+
+
+@pytest.mark.server
+def test_up_opens_stored_data_neither_with_an_older_server_nor_under_another_name(tmp_path: Path) -> None:
+    with standing(tmp_path, declared("2.7.2", STATIC, size=1)) as house:
+        house.down()
+        house.write(declared("2.6.2", STATIC, size=1))
+        with pytest.raises(Refused) as older:
+            house.up()
+        house.write(declared("2.7.2", STATIC, size=1, nodes={"m1": {"zone": "a"}}))
+        with pytest.raises(Refused) as renamed:
+            house.up()
+        home = local.folder(house.root, NAME)
+        there = sorted(path.name for path in (home / "nodes").iterdir())
+        house.write(declared("2.7.2", STATIC, size=1))
+        raised = house.up()
+
+    assert str(older.value) == (
+        "n1 ran openbao 2.7.2 last, and 2.6.2 is older: it cannot be trusted with what a newer one stored. "
+        "Declare 2.7.2 or newer, or restore a snapshot into a new cluster"
+    )
+    assert str(renamed.value) == (
+        "n1: holds data of cluster house, and its file does not name it any more, while m1 is new and empty; "
+        "write it back, or delete the data: invoke cluster.down -c house --wipe"
+    )
+    assert there == ["n1"]
+    assert raised.begun is None
+
+
+def test_a_member_that_the_file_no_longer_names_is_told_when_its_cluster_starts(tmp_path: Path) -> None:
+    house = written(tmp_path, declared("2.7.2", STATIC, size=1))
+    for name in ("n1", "n9"):
+        stored = local.folder(tmp_path, NAME) / "nodes" / name / "data/raft/raft.db"
+        stored.parent.mkdir(parents=True)
+        stored.write_text("CurrentTerm")
+    told = list[str]()
+    with house.control() as control:
+        control.place(told.append)
+
+    line = "n9: holds data of cluster house, and its file does not name it any more: "
+    assert told == [f"{line}take it out by invoke cluster.leave -c house --node n9, or write it back"]
+
+
+def test_whoever_waited_for_the_lock_of_a_cluster_that_is_wiped_meanwhile_does_not_work_beside_the_next(
+    tmp_path: Path,
+) -> None:
+    home = files.private_folder(tmp_path / "home")
+    goes_on, order = threading.Event(), list[str]()
+
+    def opened() -> int:
+        links = [str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+        return links.count(str(home / "lock"))
+
+    def waiting() -> None:
+        with files.locked(home / "lock", 20.0):
+            order.append("waited")
+            goes_on.wait(20)
+
+    thread = threading.Thread(target=waiting)
+    with files.locked(home / "lock", 20.0):
+        thread.start()
+        assert process.until(lambda: opened() > 1 or None, 20.0)
+        files.remove(home)
+    assert process.until(lambda: bool(order) or None, 20.0)
+    try:
+        with pytest.raises(StrongroomError, match="has held this stack"), files.locked(home / "lock", 0.1):
+            order.append("beside it")
+    finally:
+        goes_on.set()
+        thread.join()
+
+    assert order == ["waited"]

@@ -92,6 +92,9 @@ def _because(facts: Facts) -> str:
     if facts.key and facts.key.state == BAD and not sealed:
         held = f": {elected[0].name} is elected and waits for it" if elected else ""
         return f", as the key service does not do its part{held}"
+    if facts.nodes and all(one.seen.answers and not one.seen.initialised for one in facts.nodes):
+        begins = "up" if facts.cluster.run else "init"
+        return f": every node is empty; begin it: invoke cluster.{begins} -c {facts.cluster.name}"
     if len(sealed) == len(facts.nodes):
         return ": every node is sealed"
     if standing <= len(facts.nodes) // 2:
