@@ -59,7 +59,7 @@ def locked(path: Path, patience: float = PATIENCE, who: str = _STACK) -> Iterato
     deadline = time.monotonic() + patience
     while True:
         with path.open("a") as file:
-            path.chmod(0o600)
+            os.fchmod(file.fileno(), 0o600)
             while not _try_lock(file.fileno()):
                 if time.monotonic() > deadline:
                     raise StrongroomError(

@@ -152,6 +152,9 @@ class Local:
             hosts = [HOST, "localhost", node.name, self.declared.name]
             authority.issue(self.home / "ca", self.at(node) / "tls", node.name, hosts)
 
+    def require(self, *verbs: str) -> None:
+        """All of it can be done to processes of ours."""
+
     def prepare(self) -> None:
         self.fetch()
         if taken := [one.name for one in self.declared.nodes if self._is_taken(one, self._saved())]:
