@@ -80,7 +80,7 @@ def _among(cluster: Cluster, seen: Sequence[Seen]) -> Leader | None:
 @contextmanager
 def session(root: Path, declared: Cluster, environ: Mapping[str, str], seconds: float = SECONDS) -> Iterator[Led]:
     """A login at the leader, by VAULT_TOKEN or as the cluster declares; what it gave is revoked at the end."""
-    cluster = choose.placed(root, declared)
+    cluster = choose.awake(root, declared, environ)
     mine = {name: value for name, value in environ.items() if name not in ELSEWHERE}
 
     def login(server: Server) -> Session:

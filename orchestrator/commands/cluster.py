@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster import beginning, keys, nodes
 from orchestrator.cluster.beginning import Begun, Ground
-from orchestrator.cluster.machines import choose
+from orchestrator.cluster.machines import choose, local
 from orchestrator.commands import plan as plans
 from orchestrator.config import clusters
 from orchestrator.config.load import load
@@ -40,6 +40,7 @@ class Raised:
 def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None], progress: Progress) -> Raised:
     """Start every node of a cluster that runs here, and begin the cluster if it is new."""
     declared = clusters.named(root, name, environ)
+    choose.refuse_elsewhere(declared)
     check(root, declared)
     with choose.opened_here(root, declared, environ) as control:
         control.place(tell)
@@ -107,10 +108,17 @@ def applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]]
 
 
 def down(
-    root: Path, name: str, environ: Mapping[str, str], *, wipe: bool, agree: Callable[[], None]
+    root: Path,
+    name: str,
+    environ: Mapping[str, str],
+    *,
+    wipe: bool,
+    agree: Callable[[], None],
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[str, ...]:
     """Stop all that runs here of a cluster; with `wipe`, delete what it kept."""
-    declared = clusters.named(root, name, environ)
+    left = None if name in clusters.names(root) else local.left(root, name)
+    declared = left or clusters.named(root, name, environ)
     if wipe:
         agree()
     with choose.opened_here(root, declared, environ) as control:
@@ -119,7 +127,16 @@ def down(
             for environment in _environments(root, name):  # what Terraform knew of it is gone with it
                 files.remove(folder_of(root, environment))
             control.forget()
+            if kept := _elsewhere(root, declared):
+                tell(f"left, as it is not in the cluster's folder: {', '.join(kept)}; move it away before the next up")
         return stopped
+
+
+def _elsewhere(root: Path, declared: Cluster) -> list[str]:
+    """What the beginning wrote into places that the cluster's file names."""
+    login = declared.login.settings.values() if declared.login else ()
+    written = [one.removeprefix("file:") for one in login if one.startswith("file:")]
+    return [one for one in (declared.init.keys, *written) if one and (root / one).exists()]
 
 
 def build(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None]) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from orchestrator.cluster import keys
 from orchestrator.cluster.machines import local
 from orchestrator.commands import cluster as commands
 from orchestrator.config import clusters
-from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
+from orchestrator.errors import ConfigInvalid, Refused, StrongroomError, Unreachable
 from orchestrator.live import probe
+from orchestrator.live.session import connect
 from orchestrator.local import files, process
 from tests.cluster.house import NAME, STATIC, declared, standing, written
 from tests.support import no_progress
@@ -136,3 +137,31 @@ def test_whoever_waited_for_the_lock_of_a_cluster_that_is_wiped_meanwhile_does_n
         thread.join()
 
     assert order == ["waited"]
+
+
+@pytest.mark.server
+def test_a_cluster_whose_file_is_gone_is_taken_down_and_what_it_wrote_elsewhere_is_told(tmp_path: Path) -> None:
+    init: Json = {"apply": "access", "role": "strongroom", "shares": 3, "threshold": 2, "keys": "keys"}
+    login: Json = {"approle": {"role_id": "file:login/role-id", "secret_id": "file:login/secret-id"}}
+    said = declared("2.7.2", STATIC, size=1, init=init, login=login)
+    file = tmp_path / f"vault-config/clusters/{NAME}.yaml"
+    told = list[str]()
+    with standing(tmp_path, said) as house:
+        file.unlink()
+        stopped = commands.down(tmp_path, NAME, house.environ, wipe=False, agree=lambda: None)
+        with pytest.raises(StrongroomError):
+            commands.down(tmp_path, f"../clusters/{NAME}", house.environ, wipe=True, agree=lambda: None)
+        house.write(said)
+        with pytest.raises(Unreachable) as asleep:
+            connect(house.declared, "", house.environ, tmp_path)
+        house.up()
+        commands.down(tmp_path, NAME, house.environ, wipe=True, agree=lambda: None, tell=told.append)
+    there = [path.name for path in (tmp_path / ".strongroom/clusters" / NAME).iterdir()]
+
+    assert stopped == ("n1",)
+    assert str(asleep.value) == "cluster house does not run; start it: invoke cluster.up -c house"
+    assert told == [
+        "left, as it is not in the cluster's folder: keys, login/role-id, login/secret-id; "
+         "move it away before the next up"
+    ]
+    assert there == ["lock"]

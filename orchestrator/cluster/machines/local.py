@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.cluster.machines import authority
 from orchestrator.cluster.machines.helpers import HELPERS
 from orchestrator.cluster.render.server import server_hcl
-from orchestrator.declared import Raft, Tls
+from orchestrator.declared import Cluster, Raft, Tls
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.local import files, process, servers
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.cluster.machines.helpers import Helper
-    from orchestrator.declared import AuditDevice, Cluster, Node, Seal
+    from orchestrator.declared import AuditDevice, Node, Seal
     from orchestrator.documents import Json
     from orchestrator.local.servers import Server
 
@@ -77,6 +77,18 @@ def _audit(device: AuditDevice) -> AuditDevice:
 def _seal(home: Path, seal: Seal) -> Seal:
     helper = HELPERS.get(seal.kind)
     return replace(seal, settings=helper.settings(home, seal)) if helper else seal
+
+
+def left(root: Path, name: str) -> Cluster | None:
+    """As much as has to be known of a cluster that ran here to take it down, when its file is gone."""
+    names = {path.parent.name for path in folder(root, "").glob("*/state.json")}
+    if (
+        name not in names
+        or not (folder(root, name) / "nodes").is_dir()
+        or (folder(root, name) / "compose.env").exists()
+    ):
+        return None
+    return Cluster(name, "", "", run="local")
 
 
 @dataclass(frozen=True)
