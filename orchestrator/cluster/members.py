@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import nodes, opening, raft
+from orchestrator.cluster import lead, nodes, opening, raft
 from orchestrator.cluster.standing import Standing, named, of, serves, stand, stranger
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.live import probe
@@ -49,7 +49,7 @@ def step_down(led: Led) -> Handed:
     others = (now.voters & now.alive) - {now.leader}
     if not others:
         raise Refused(f"no node but {now.leader} serves and votes, so nobody else can lead; nothing is done")
-    first = nodes.wait_for_leader(led.cluster)
+    first = lead.find(led.cluster)
 
     def work(server: Server) -> None:
         if server.address == first.url:  # done again at the next leader, it would be one too many
@@ -57,16 +57,10 @@ def step_down(led: Led) -> Handed:
 
     led.do(work)
     try:
-        seen = nodes.wait(led.cluster, "another node leads", lambda all_: _led_by_other(all_, first.node), _ELECTION)
+        lead.find(led.cluster, _ELECTION, other_than=first.url)
     except StrongroomError as error:
-        raise StrongroomError(f"{first.node.name} stepped down, but nobody took over: {error}") from error
-    found = nodes.leader(seen)
-    return Handed(first.node.name, found.node.name if found else "")
-
-
-def _led_by_other(seen: object, node: Node) -> bool:
-    found = nodes.leader(seen) if isinstance(seen, tuple) else None
-    return found is not None and found.node.name != node.name
+        raise StrongroomError(f"{now.leader} stepped down, but nobody took over: {error}") from error
+    return Handed(now.leader, stand(led).leader)
 
 
 def join(ground: Ground, name: str) -> Standing:

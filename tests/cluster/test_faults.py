@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.cluster import nodes
-from orchestrator.cluster.machines import local
+from orchestrator.cluster.health import key_service
+from orchestrator.cluster.machines import beside, local
 from orchestrator.commands import health
 from orchestrator.local import files, process
 from tests.cluster import proxy as proxies
@@ -89,8 +90,8 @@ def broken(proxy: Proxy, mode: str) -> Iterator[None]:
         proxy.set(PASS)
 
 
-def key_service(proxy: Proxy, said: str) -> str:
-    return f"{NAME}: the key service of the seal awskms at http://127.0.0.1:{proxy.port} {said}; "
+def key_service_at(proxy: Proxy) -> str:
+    return f"{NAME}: the key service of the seal awskms at http://127.0.0.1:{proxy.port}"
 
 
 def test_a_node_that_starts_while_the_kms_refuses_is_told_with_its_cause(kms: tuple[House, Proxy]) -> None:
@@ -110,7 +111,7 @@ def test_a_node_that_starts_while_the_kms_refuses_is_told_with_its_cause(kms: tu
         lost = writer.lost()
 
     assert found.code == 1
-    assert told(found)[0].startswith(key_service(proxy, "refuses connections"))
+    assert told(found)[0].startswith(f"{key_service_at(proxy)} refuses connections; ")
     assert any(line.startswith(f"{standby.name}: has ended: Error configuring seal") for line in told(found))
     assert lost == []
 
@@ -128,7 +129,8 @@ def test_a_leader_is_lost_while_the_kms_refuses(kms: tuple[House, Proxy]) -> Non
         lost = writer.lost()
 
     assert found.code == 1
-    assert told(found)[0] == key_service(proxy, "refuses connections") + (
+    assert told(found)[0] == (
+        f"{key_service_at(proxy)} refuses connections; "
         "what runs goes on, but no node can take over or unseal after a restart"
     )
     assert any(line.startswith(f"{leader.name}: ") for line in told(found))
@@ -148,10 +150,32 @@ def test_a_hanging_kms_is_named_in_place_of_no_leader(kms: tuple[House, Proxy]) 
 
     assert found.code == 5
     assert told(found)[0] == (
-        key_service(proxy, "does not answer within 2 s") + "no node can take over or unseal until it does"
+        f"{key_service_at(proxy)} does not answer within 2 s; " + "no node can take over or unseal until it does"
     )
     assert told(found)[1].startswith(f"{NAME}: no node leads, as the key service does not do its part: n")
     assert lost == []
+
+
+def test_a_key_that_was_disabled_is_told_before_any_node_needs_it(kms: tuple[House, Proxy]) -> None:
+    house, proxy = kms
+    seal = house.cluster.seal
+    client = key_service.aws_client(
+        str(seal.settings["endpoint"]), seal, beside.seal_secrets(house.root, house.declared, {})
+    )
+    key = client.describe_key(KeyId=seal.settings["kms_key_id"])["KeyMetadata"]["KeyId"]
+    client.disable_key(KeyId=key)
+    try:
+        found = status(house)
+    finally:
+        client.enable_key(KeyId=key)
+
+    assert found.code == 1
+    assert told(found) == [
+        (
+            f"{key_service_at(proxy)} answers; the key {key} is Disabled; "
+            "what runs goes on, but no node can take over or unseal after a restart"
+        )
+    ]
 
 
 @contextmanager

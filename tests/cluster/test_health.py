@@ -353,6 +353,7 @@ def test_the_doctor_finds_nothing_wrong_with_how_we_make_clusters(house: House) 
         "own-program": "warning",
         "zones": "warning",
         "snapshots": "warning",
+        "drill": "unknown",
     }
     assert all(result.fix for one in found.values() for result in one.results if result.verdict in {"bad", "warning"})
     assert keys(document) == keys(documented("docs/json.md", "invoke cluster.doctor"))
