@@ -187,8 +187,11 @@ def _take_out(ground: Ground, led: Led, node: Node, now: Standing) -> None:
 
 
 def _prove_gone(cluster: Cluster, led: Led, node: Node) -> None:
-    if nodes.see(cluster, node).answers or _takes_connections(node.host, node.cluster_port):
-        raise StrongroomError(f"{node.name} was stopped, but something answers at {cluster.url(node)}; end it there")
+    """Of one that nobody declares, only the address is known at which the other nodes found it."""
+    declared = cluster.node(node.name) is not None
+    where = node.host_port if declared else node.cluster_host_port
+    if _takes_connections(node.host, node.port if declared else node.cluster_port):
+        raise StrongroomError(f"{node.name} was stopped, but something takes connections at {where}; end it there")
     if any(one.name == node.name for one in led.do(raft.peers)):
         raise StrongroomError(f"{node.name} was removed, but the leader counts it among its peers")
 

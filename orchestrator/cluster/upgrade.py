@@ -50,7 +50,7 @@ def _peers(ground: Ground, seen: Sequence[Seen]) -> tuple[Peer, ...] | None:
         return led.do(raft.peers)
 
 
-def upgrade(ground: Ground, plan: Plan, save: Callable[[Led], str]) -> Upgraded:
+def upgrade(ground: Ground, plan: Plan, save: Callable[[], str]) -> Upgraded:
     """Do what was planned; killed at any instant, the next plan begins where this one ended."""
     missing = [step for step in plan.steps if not step.serves]
     for step in missing:  # nothing else may stop while they are away
@@ -58,10 +58,8 @@ def upgrade(ground: Ground, plan: Plan, save: Callable[[Led], str]) -> Upgraded:
     rest = [step for step in plan.steps if step.serves]
     snapshot = ""
     if rest:
-        with ground.session() as led:
-            ground.tell("saving a snapshot first")
-            snapshot = save(led)
-            ground.tell(f"saved {snapshot}")
+        snapshot = save()
+        ground.tell(f"saved {snapshot}")
     while rest:
         step = _next(ground, rest)
         _one(ground, step)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import base64
 import multiprocessing
 import os
 import signal
+import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,9 @@ from orchestrator.cluster import root as roots
 from orchestrator.commands import cluster_keys
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.live import probe
+from orchestrator.local import files
 from tests.cluster.house import NAME, SHAMIR, STATIC, House, declared, standing
+from tests.support import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +76,25 @@ def counts(house: House, found: list[str]) -> bool:
     ]
     open_door(house, "sys/rotate/recovery/init", method="DELETE")
     return bool(said[-1].ok and said[-1].data.get("complete"))
+
+
+@contextmanager
+def keyring(root: Path) -> Iterator[Callable[[bytes], str]]:
+    """The keys of ada and bob in files, and what decrypts for them."""
+    home = files.private_folder(root / "gnupg")
+    command = [needs("gpg"), "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
+
+    def gpg(*words: str, said: bytes = b"") -> bytes:
+        ran = subprocess.run([*command, "--passphrase", "", *words], input=said, capture_output=True, check=True)
+        return ran.stdout
+
+    try:
+        for name in ("ada", "bob"):
+            gpg("--quick-generate-key", f"{name}@example.org", "future-default", "default", "never")
+            (root / f"{name}.asc").write_bytes(gpg("--export", "--armor", f"{name}@example.org"))
+        yield lambda share: gpg("--decrypt", said=share).decode()
+    finally:
+        subprocess.run([needs("gpgconf"), "--homedir", str(home), "--kill", "all"], check=False, capture_output=True)
 
 
 def dies(work: Callable[[], object]) -> bool:
@@ -146,6 +169,28 @@ def test_a_rotation_of_somebody_else_is_not_called_off_unasked(house: House) -> 
         f"somebody has begun a rotation (nonce {nonce}, 0 of 2 shares given), and not from here. Call it off?"
     )
     assert still == nonce
+
+
+def test_holders_prove_new_shares_before_the_old_ones_end(tmp_path: Path) -> None:
+    with keyring(tmp_path) as decrypt, standing(tmp_path, declared("2.7.2", STATIC, size=1)) as house:
+        old = sorted(lying(house).values())
+        holders: Json = {"ada": "ada.asc", "bob": "bob.asc"}
+        init: Json = {"apply": "access", "role": "strongroom", "threshold": 2, "holders": holders}
+        house.write(declared("2.7.2", STATIC, size=1, init=init))
+        waiting = cluster_keys.rotate_keys(asked(house), "recovery")
+        new = [decrypt(base64.b64decode(path.read_text())) for path in waiting.shares]
+        (tmp_path / "wrong").write_text("\n".join(old))
+        with pytest.raises(StrongroomError):
+            cluster_keys.rotate_keys(asked(house, ways=(f"file:{tmp_path / 'wrong'}",)), "recovery")
+        (tmp_path / "proof").write_text("\n".join(new))
+        done = cluster_keys.rotate_keys(asked(house, ways=(f"file:{tmp_path / 'proof'}",)), "recovery")
+        new_count, old_count = counts(house, new), counts(house, old)
+
+    assert waiting.waits.startswith("the old shares count until the holders have proven the new ones")
+    assert [path.name for path in waiting.shares] == ["recovery-ada.pgp.new", "recovery-bob.pgp.new"]
+    assert [path.name for path in done.shares] == ["recovery-ada.pgp", "recovery-bob.pgp"]
+    assert [path.name for path in done.kept] == [f"recovery-{number}.key.old-1" for number in (1, 2, 3)]
+    assert (new_count, old_count) == (True, False)
 
 
 def test_wrong_shares_rotate_nothing_and_are_not_told(house: House, tmp_path: Path) -> None:
@@ -263,4 +308,3 @@ def test_without_a_login_a_node_is_unlocked_for_the_time_being(tmp_path: Path) -
     assert locked.status == 405
     assert "generate_root" not in config
     assert len(lying_shares) == 3
-    assert json.loads("{}") == {}

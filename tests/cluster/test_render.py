@@ -187,6 +187,19 @@ def test_a_seal_may_name_the_variable_of_its_key(tmp_path: Path) -> None:
     assert '"env://UNSEAL_WITH"' in found["nodes/vault-1/server.hcl"]
 
 
+def test_the_plugin_of_a_seal_is_where_the_server_looks(tmp_path: Path) -> None:
+    found = files(
+        tmp_path,
+        server={"product": "openbao", "version": "2.7.2"},
+        plugins={"awskms": {"command": "awskms-plugin", "sha256sum": "0" * 64}},
+        settings={"plugin_directory": "/opt/openbao/plugins"},
+    )
+
+    assert 'plugin "kms" "awskms" {' in found["nodes/vault-1/server.hcl"]
+    service = read(found["nodes/vault-1/docker-compose.yml"])["services"]["vault-1"]
+    assert "/opt/openbao/plugins" in [one["target"] for one in service["volumes"]]
+
+
 def test_a_network_policy_lets_out_what_the_seal_needs(tmp_path: Path) -> None:
     seal = {"transit": {"address": "https://unseal.example.org:8443", "key_name": "u", "mount_path": "t/"}}
 

@@ -16,8 +16,10 @@ from moto.server import ThreadedMotoServer
 
 from orchestrator.cluster import nodes
 from orchestrator.cluster.machines import local
-from orchestrator.cluster.snapshots import contents
+from orchestrator.cluster.snapshots import archive, contents
+from orchestrator.cluster.snapshots import drill as drills
 from orchestrator.cluster.snapshots.archive import Broken
+from orchestrator.cluster.snapshots.find import Found
 from orchestrator.cluster.snapshots.ground import now
 from orchestrator.commands import snapshots as commands
 from orchestrator.errors import Refused, StrongroomError
@@ -308,6 +310,34 @@ def test_empty_nodes_are_filled_though_it_was_killed_on_the_way(step: str, house
 
     assert restored.differences == ()
     assert value == {"value": "canary-4711"}
+
+
+def test_engines_that_act_on_other_systems_are_known_by_the_catalogue(house: House) -> None:
+    with house.session() as session:
+        session.server.write("sys/mounts/orders", {"type": "database"})
+        session.server.write("sys/mounts/ca", {"type": "pki"})
+    one = take(house)
+    with house.session() as session:
+        for mount in ("orders", "ca"):
+            session.server.delete(f"sys/mounts/{mount}")
+    file = kept(house) / one.name
+
+    assert drills.outward(Found(file, archive.read(file), one.sha256, one)) == ("orders/ (database)",)
+
+
+def test_it_is_told_when_there_is_no_snapshot_that_is_young_enough(house: House) -> None:
+    none = commands.unsaved(house.root, house.declared, house.environ)
+    one = take(house)
+    young = commands.unsaved(house.root, house.declared, house.environ)
+    old = (now() - dt.timedelta(hours=7)).isoformat()
+    (kept(house) / f"{one.name}.json").write_text(json.dumps({**asdict(one), "taken": old}))
+    late, shown = commands.unsaved(house.root, house.declared, house.environ), listed(house)
+
+    how = f"take one first: invoke cluster.snapshot -c {NAME}"
+    assert none == f"cluster {NAME} has no whole snapshot, and declares one every 6h; {how}"
+    assert young == ""
+    assert late == f"the newest whole snapshot of cluster {NAME} is 7h old, and it declares one every 6h; {how}"
+    assert shown.code == 1
 
 
 def test_two_looks_tell_what_moved() -> None:

@@ -10,10 +10,7 @@ import pytest
 
 from orchestrator.cluster import nodes
 from orchestrator.cluster.machines import local
-from orchestrator.cluster.snapshots import drill as drills
-from orchestrator.cluster.snapshots.find import Found
 from orchestrator.commands import recover
-from orchestrator.commands import snapshots as commands
 from orchestrator.errors import Refused
 from orchestrator.local import apart, process
 from tests.cluster.house import KMS, NAME, declared, standing
@@ -103,23 +100,3 @@ def _greet(listener: socket.socket) -> None:
     reached, _ = listener.accept()
     reached.sendall(b"hello")
     reached.close()
-
-
-def test_engines_that_act_on_other_systems_are_known_by_the_catalogue(tmp_path: Path) -> None:
-    with standing(tmp_path, declared(size=1, snapshots=snapshots(tmp_path))) as house:
-        with house.session() as session:
-            session.server.write("sys/mounts/orders", {"type": "database"})
-            session.server.write("sys/mounts/ca", {"type": "pki"})
-        one = take(house)
-        why = commands.unsaved(tmp_path, house.declared, house.environ)
-        (file,) = (tmp_path / "kept").glob("*.snap")
-        (tmp_path / "kept" / f"{one.name}.json").unlink()
-        without = commands.unsaved(tmp_path, house.declared, house.environ)
-
-    found = Found(file, None, "", one)  # type: ignore[arg-type]
-    assert drills.outward(found) == ("orders/ (database)",)
-    assert why == ""
-    assert without == (
-        f"cluster {NAME} has no whole snapshot, and declares one every 6h; take one first: "
-        f"invoke cluster.snapshot -c {NAME}"
-    )

@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.cluster import keys, nodes, upgrade_plan
-from orchestrator.cluster.nodes import Seen
+from orchestrator.cluster import keys, nodes
 from orchestrator.cluster.sealing import Shut
-from orchestrator.cluster.standing import Ground
 from orchestrator.commands import cluster_nodes as commands
 from orchestrator.commands.cluster_nodes import Asked
-from orchestrator.errors import Refused, StrongroomError
-from orchestrator.live.probe import Said
+from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
 from tests.cluster.house import KMS, NAME, SHAMIR, STATIC, House, declared, standing, written
 from tests.cluster.writer import writing
 from tests.support import REPOSITORY
@@ -213,20 +210,11 @@ def test_sealing_all_leaves_nothing_open_that_would_open_itself(house: House) ->
 
 
 def test_a_version_that_lacks_the_seal_is_refused(tmp_path: Path) -> None:
-    house = written(tmp_path, declared(OLD, KMS))
-    cluster = replace(house.declared, version=NEW)
-    seal = Said(200, {"initialized": True, "sealed": False, "type": "awskms", "version": OLD})
-    seen = [Seen(node, "", Said(429, {}), seal) for node in cluster.nodes]
-
-    class Nobody:
-        cluster = house.declared
-
-    ground = Ground(house.root, cluster, {}, Nobody(), print)  # type: ignore[arg-type]
-    with pytest.raises(Refused) as caught:
-        upgrade_plan.planned(ground, seen, dict.fromkeys(["n1", "n2", "n3"], True), None)
+    house = written(tmp_path, declared(NEW, KMS))
+    with pytest.raises(ConfigInvalid) as caught:
+        commands.plan(asked(house))
 
     assert str(caught.value) == (
-        "openbao 2.7.2 has the seal awskms only as a plugin of this name, as OpenBao 2.7 has no KMS seals of its own: "
-        "no node would come back. Put awskms-plugin on every node and name its folder in "
-        "`settings: {plugin_directory: ...}`, or stay with 2.6.2"
+        f"vault-config/clusters/{NAME}.yaml:1:227: seal/awskms: the server has it by a plugin of this name, as OpenBao "
+        "2.7 has no KMS seals of its own; write plugins: {awskms: {command: PROGRAM, sha256sum: SUM}}"
     )
