@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +49,17 @@ def peers(house: House) -> dict[str, bool]:
     with house.session() as session:
         found = session.server.read("sys/storage/raft/configuration") or {}
     return {one["node_id"]: one["voter"] for one in found["config"]["servers"]}
+
+
+def take(ports: list[int]) -> ExitStack:
+    """Somebody else listens there until the end."""
+    stack = ExitStack()
+    for port in ports:
+        other = stack.enter_context(socket.socket())
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((local.HOST, port))
+        other.listen()
+    return stack
 
 
 def test_twenty_leaders_killed_under_load_lose_nothing(house: House) -> None:
@@ -107,3 +120,22 @@ def test_a_leader_that_hangs_is_replaced_and_leads_no_second_cluster(house: Hous
         nodes.wait(house.cluster, "one node leads", lambda seen: [one.word for one in seen].count("leader") == 1, 30.0)
     assert writer.lost() == []
     assert house.leader().name != leader.name
+
+
+@pytest.mark.parametrize("taken", [{"n2"}, {"n1", "n2", "n3"}], ids=["of one node", "of all nodes"])
+def test_nodes_whose_ports_are_taken_find_each_other_on_new_ones(taken: set[str], house: House) -> None:
+    with writing(house) as writer:
+        writer.wait_for(5)
+    before = {one.name: one.port for one in house.cluster.nodes}
+    house.down()
+    with take([before[name] for name in taken]):
+        house.up()
+        leader = house.leader()
+        house.kill(leader)  # whoever is elected next was found where it is now
+        another(house, leader)
+        house.start(leader)
+    writer.cluster = house.cluster
+
+    assert {one.name for one in house.cluster.nodes if before[one.name] != one.port} == taken
+    assert writer.lost() == []
+    assert peers(house) == {"n1": True, "n2": True, "n3": True}

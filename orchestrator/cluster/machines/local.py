@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import signal
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 _TLS = Tls("tls/node.crt", "tls/node.key", "tls/ca.crt")
 _LOG_LINES = 12
-_STORED = "data/raft/raft.db"  # there once a node is of a cluster
+_STORED = "data/raft/raft.db"
 _STARTED = "started.hcl"  # what it read when it started: `server.hcl` may have been written anew since
 
 
@@ -168,7 +169,7 @@ class Local:
 
         The servers take it from a file when they start, so none may go on with what it knew.
         """
-        members = [one for one in self.cluster.nodes if (self.at(one) / _STORED).exists()]
+        members = [one for one in self.cluster.nodes if _is_member(self.at(one) / _STORED)]
         peers = [{"id": one.name, "address": one.cluster_host_port, "non_voter": False} for one in members]
         for node in self.cluster.nodes:
             self.stop(node)
@@ -256,6 +257,14 @@ class Local:
         ran = process.stop(here, signal.SIGTERM)
         reap(here)
         return ran
+
+
+def _is_member(stored: Path) -> bool:
+    """Whether a node has ever been in a cluster: only then has its store a term, and only then may it be told peers."""
+    if not stored.exists():
+        return False
+    with stored.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"CurrentTerm") >= 0
 
 
 def reap(here: Path) -> None:
