@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import nodes, opening, raft
+from orchestrator.cluster import lead, nodes, opening, raft
 from orchestrator.cluster.standing import Standing, named, of, serves, stand, stranger
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.live import probe
@@ -49,7 +49,7 @@ def step_down(led: Led) -> Handed:
     others = (now.voters & now.alive) - {now.leader}
     if not others:
         raise Refused(f"no node but {now.leader} serves and votes, so nobody else can lead; nothing is done")
-    first = nodes.wait_for_leader(led.cluster)
+    first = lead.find(led.cluster)
 
     def work(server: Server) -> None:
         if server.address == first.url:  # done again at the next leader, it would be one too many
@@ -57,16 +57,10 @@ def step_down(led: Led) -> Handed:
 
     led.do(work)
     try:
-        seen = nodes.wait(led.cluster, "another node leads", lambda all_: _led_by_other(all_, first.node), _ELECTION)
+        lead.find(led.cluster, _ELECTION, other_than=first.url)
     except StrongroomError as error:
-        raise StrongroomError(f"{first.node.name} stepped down, but nobody took over: {error}") from error
-    found = nodes.leader(seen)
-    return Handed(first.node.name, found.node.name if found else "")
-
-
-def _led_by_other(seen: object, node: Node) -> bool:
-    found = nodes.leader(seen) if isinstance(seen, tuple) else None
-    return found is not None and found.node.name != node.name
+        raise StrongroomError(f"{now.leader} stepped down, but nobody took over: {error}") from error
+    return Handed(now.leader, stand(led).leader)
 
 
 def join(ground: Ground, name: str) -> Standing:
@@ -193,8 +187,11 @@ def _take_out(ground: Ground, led: Led, node: Node, now: Standing) -> None:
 
 
 def _prove_gone(cluster: Cluster, led: Led, node: Node) -> None:
-    if nodes.see(cluster, node).answers or _takes_connections(node.host, node.cluster_port):
-        raise StrongroomError(f"{node.name} was stopped, but something answers at {cluster.url(node)}; end it there")
+    """Of one that nobody declares, only the address is known at which the other nodes found it."""
+    declared = cluster.node(node.name) is not None
+    where = node.host_port if declared else node.cluster_host_port
+    if _takes_connections(node.host, node.port if declared else node.cluster_port):
+        raise StrongroomError(f"{node.name} was stopped, but something takes connections at {where}; end it there")
     if any(one.name == node.name for one in led.do(raft.peers)):
         raise StrongroomError(f"{node.name} was removed, but the leader counts it among its peers")
 

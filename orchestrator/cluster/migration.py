@@ -10,7 +10,6 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.seals import SEALS
-from orchestrator.errors import Refused
 from orchestrator.local import files
 
 if TYPE_CHECKING:
@@ -92,24 +91,6 @@ def before(cluster: Cluster, asked: Move) -> Cluster:
 
 def _bare(seal: Seal) -> dict[str, Json]:
     return {name: value for name, value in seal.settings.items() if name not in SEALS[seal.kind].previous}
-
-
-def check(cluster: Cluster, asked: Move) -> None:
-    """Refuse what no server can do, before the first effect."""
-    old, new = asked.old, asked.new
-    if old.kind == new.kind and _bare(old) == _bare(new):
-        raise Refused(
-            f"cluster {cluster.name}: `seal:` and `migrate_from:` are the same seal, {_named(new)}; "
-            "write the new one under `seal:`, and the one that is left under `migrate_from:`"
-        )
-    secrets = SEALS[new.kind].secrets if old.kind == new.kind else {}
-    differ = [name for name in secrets if old.settings.get(name) != new.settings.get(name)]
-    if differ:
-        variables = ", ".join(sorted(secrets[name].variable for name in differ))
-        raise Refused(
-            f"cluster {cluster.name}: a server has one environment, and both {new.kind} seals read {variables} from "
-            f"it; give both the same {', '.join(sorted(differ))}, one that may use both keys"
-        )
 
 
 def loaded(one: Seen) -> str:

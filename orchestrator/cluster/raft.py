@@ -12,7 +12,7 @@ from orchestrator.live import probe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.declared import Cluster, Node
+    from orchestrator.declared import Cluster
     from orchestrator.live.server import Server
 
 CONFIGURATION = "sys/storage/raft/configuration"
@@ -75,9 +75,9 @@ def remove(server: Server, name: str) -> None:
         server.write(REMOVE, {"server_id": name})
 
 
-def applied(cluster: Cluster, node: Node) -> int | None:
-    """The last entry of the log that this node has taken in, as it says itself; None when it does not say."""
-    said = probe.ask(cluster.url(node), "sys/leader", ca=nodes.trusted(cluster))
+def applied(cluster: Cluster, url: str) -> int | None:
+    """The last entry of the log that the node there has taken in, as it says itself; None when it does not say."""
+    said = probe.ask(url, "sys/leader", ca=nodes.trusted(cluster))
     found = said.document.get("raft_applied_index")
     return int(found) if said.ok and isinstance(found, int) else None
 

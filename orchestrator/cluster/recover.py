@@ -124,7 +124,7 @@ def _intended(control: Local, cluster: Cluster, node: Node) -> Intended:
         raise Refused(f"{leader.node.name} leads cluster {cluster.name}: nothing has to be recovered")
     if not (control.at(node) / "data" / "raft").is_dir():
         raise Refused(f"{node.name} has no data on this machine, so it is no survivor; name one that has")
-    known = {one.node.name: Survivor(one.node.name, one.word, raft.applied(cluster, one.node)) for one in seen}
+    known = {one.node.name: Survivor(one.node.name, one.word, raft.applied(cluster, one.url)) for one in seen}
     others = tuple(one for name, one in known.items() if name != node.name)
     digest = hashlib.sha256(json.dumps([cluster.name, node.name]).encode()).hexdigest()[:_DIGEST]
     return Intended(cluster.name, known[node.name], others, digest)

@@ -37,6 +37,7 @@ SETTING = "disable_unauthed_generate_root_endpoints = false"
 _BY_LOGIN, _BY_SHARES = "sys/generate-root-token", "sys/generate-root"
 _PATIENCE = 60.0
 _SLOW = 30.0
+_LOGIN = 5.0  # whoever makes a root token may have lost the login
 _CLOCKS = 5  # seconds by which the server's clock may be behind ours
 
 
@@ -212,7 +213,7 @@ def _login(ground: Ground) -> Iterator[Way | None]:
     """The way of our own login; None where there is none, or it may not."""
     with ExitStack() as stack:
         try:
-            led = stack.enter_context(lead.session(ground.root, ground.declared, ground.environ))
+            led = stack.enter_context(lead.session(ground.root, ground.declared, ground.environ, _LOGIN))
         except StrongroomError as error:
             ground.tell(f"no login is to be had: {error}")
             led = None

@@ -265,7 +265,7 @@ def _prove(ground: Ground, desk: Desk, what: str, nonce: str) -> Rotated:
     """Give the new shares back to the server, which forgets the old ones then."""
     new = _bare(ground, what, NEW)
     if not new:
-        new = list(ground.given) if _remembered(ground).get("waits") == nonce else []
+        new = list(ground.given) if _remembered(ground).get("waits") else []
     if not new:
         _remember(ground, {**_remembered(ground), "waits": nonce})
         saved = tuple(_lying(ground, what, NEW))
@@ -303,19 +303,23 @@ def _counts(desk: Desk, ground: Ground, found: Sequence[Share]) -> bool:
 
 
 def _proven(ground: Ground, what: str) -> Rotated:
-    _remember(ground, {"proven": what})
+    names = [path.name.removesuffix(NEW) for path in _lying(ground, what, NEW)]
+    _remember(ground, {"proven": what, "names": names})
     return _finish(ground, what)
 
 
 def _finish(ground: Ground, what: str) -> Rotated:
     """Give the new shares the names of the old; the old ones open nothing but snapshots from before."""
-    for path in _lying(ground, what, NEW):
-        final = path.with_name(path.name.removesuffix(NEW))
-        if final.exists():
-            final.rename(_free(final))
-        path.rename(final)
+    names = set(_remembered(ground)["names"])
+    waiting = _lying(ground, what, NEW)
+    replaced = {path.name.removesuffix(NEW) for path in waiting}
+    for path in _named(ground, what):
+        if path.name not in names or path.name in replaced:
+            path.rename(_free(path))
+    for path in waiting:
+        path.rename(path.with_name(path.name.removesuffix(NEW)))
     ground.memory.unlink(missing_ok=True)
-    kept = tuple(sorted(ground.keys.glob(f"{what}-*{OLD}*")))
+    kept = tuple(sorted(ground.keys.glob(f"{what}-*{OLD}-*")))
     return Rotated(ground.declared.name, what, shares=tuple(_named(ground, what)), kept=kept)
 
 

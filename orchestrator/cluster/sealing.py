@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import nodes, raft
+from orchestrator.cluster import lead, nodes, raft
 from orchestrator.cluster.standing import named, of, serves, stand
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.live import probe
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.lead import Led
     from orchestrator.cluster.nodes import Seen
     from orchestrator.cluster.standing import Ground, Standing
-    from orchestrator.declared import Node
+    from orchestrator.declared import Cluster, Node
 
 _ELECTION = 20.0
 _STANDBY = "standby mode"  # the server's words: it seals only itself, and only while it leads
@@ -61,7 +61,7 @@ def seal(ground: Ground, name: str, agree: Callable[[Sealing], None]) -> tuple[S
                 f"{sealing.quorum}: nobody would serve. Say --all if that is what you want"
             )
         agree(sealing)
-        if _sealed_by_api(led, seen):
+        if _sealed_by_api(led, lead.Leader(name, seen.url)):
             return (Shut(name, "sealed"),)
         if ground.auto:
             raise Refused(
@@ -76,17 +76,16 @@ def seal_all(ground: Ground, agree: Callable[[Sealing], None]) -> tuple[Shut, ..
     """Seal every node: each in turn as it leads; those that cannot lead any more are restarted or stopped."""
     with ground.session() as led:
         now = stand(led)
-        left = [one.node for one in nodes.look(ground.cluster) if serves(one)]
-        agree(_sealing(now, [node.name for node in left]))
+        left = {one.url: one.node for one in nodes.look(ground.cluster) if serves(one)}
+        agree(_sealing(now, [node.name for node in left.values()]))
         done: list[Shut] = []
-        while len(left) >= raft.quorum(len(now.voters)):
-            leader = nodes.wait_for_leader(ground.cluster, _ELECTION)
-            if not _sealed_by_api(led, leader):
-                continue  # the leadership went on as we asked
-            done.append(Shut(leader.node.name, "sealed"))
-            ground.tell(f"{leader.node.name} is sealed")
-            left = [node for node in left if node.name != leader.node.name]
-        for node in left:
+        while len(now.voters & now.alive) - len(done) >= raft.quorum(len(now.voters)):
+            leader = lead.find(ground.cluster, _ELECTION)
+            if _sealed_by_api(led, leader):  # else the leadership went on as we asked
+                done.append(Shut(leader.name, "sealed"))
+                ground.tell(f"{leader.name} is sealed")
+                left.pop(leader.url, None)
+        for node in left.values():
             done.append(_shut(ground, node))
             ground.tell(f"{node.name} is {done[-1].how}")
         return tuple(done)
@@ -105,24 +104,25 @@ def _sealing(now: Standing, names: Sequence[str]) -> Sealing:
     return Sealing(tuple(names), len(rest), raft.quorum(len(now.voters)))
 
 
-def _sealed_by_api(led: Led, seen: Seen) -> bool:
-    """Whether the node sealed itself; a standby does not, and says so."""
+def _sealed_by_api(led: Led, there: lead.Leader) -> bool:
+    """Whether the node there sealed itself; a standby does not, and says so."""
     ca = nodes.trusted(led.cluster)
-    said = probe.ask(seen.url, "sys/seal", ca=ca, token=led.token, method="PUT", body={})
-    if said.ok:
-        _closed(led, seen.node)
-        return True
-    if _STANDBY in said.words or not nodes.see(led.cluster, seen.node).active:
-        return False
-    raise StrongroomError(f"{seen.node.name}: sys/seal is refused: {said.words}")
-
-
-def _closed(led: Led, node: Node) -> None:
+    said = probe.ask(there.url, "sys/seal", ca=ca, token=led.token, method="PUT", body={})
     deadline = time.monotonic() + _ELECTION
-    while serves(nodes.see(led.cluster, node)):
+    while said.ok and not _is_sealed(led.cluster, there):
         if time.monotonic() > deadline:
-            raise StrongroomError(f"{node.name} said that it seals itself, but it is open still")
+            raise StrongroomError(f"{there.name} said that it seals itself, but it is open still")
         time.sleep(nodes.PAUSE)
+    if said.ok:
+        return True
+    if _STANDBY in said.words or lead.find(led.cluster).url != there.url:
+        return False
+    raise StrongroomError(f"{there.name}: sys/seal is refused: {said.words}")
+
+
+def _is_sealed(cluster: Cluster, there: lead.Leader) -> bool:
+    said = probe.ask(there.url, "sys/seal-status", ca=nodes.trusted(cluster))
+    return bool(said.document.get("sealed"))
 
 
 def _restarted(ground: Ground, node: Node) -> Shut:

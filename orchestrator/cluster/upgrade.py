@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from orchestrator.cluster import members, nodes, opening, raft
+from orchestrator.cluster import lead, members, nodes, opening, raft
 from orchestrator.cluster.standing import serves, stand
 from orchestrator.cluster.upgrade_plan import Plan, Step, planned
 from orchestrator.errors import StrongroomError
@@ -50,7 +50,7 @@ def _peers(ground: Ground, seen: Sequence[Seen]) -> tuple[Peer, ...] | None:
         return led.do(raft.peers)
 
 
-def upgrade(ground: Ground, plan: Plan, save: Callable[[Led], str]) -> Upgraded:
+def upgrade(ground: Ground, plan: Plan, save: Callable[[], str]) -> Upgraded:
     """Do what was planned; killed at any instant, the next plan begins where this one ended."""
     missing = [step for step in plan.steps if not step.serves]
     for step in missing:  # nothing else may stop while they are away
@@ -58,10 +58,8 @@ def upgrade(ground: Ground, plan: Plan, save: Callable[[Led], str]) -> Upgraded:
     rest = [step for step in plan.steps if step.serves]
     snapshot = ""
     if rest:
-        with ground.session() as led:
-            ground.tell("saving a snapshot first")
-            snapshot = save(led)
-            ground.tell(f"saved {snapshot}")
+        snapshot = save()
+        ground.tell(f"saved {snapshot}")
     while rest:
         step = _next(ground, rest)
         _one(ground, step)
@@ -166,10 +164,10 @@ def _look(led: Led) -> tuple[Standing, raft.Autopilot]:
 
 def _caught_up(led: Led, node: Node) -> None:
     """Until the node has taken in what the leader had when we asked."""
-    target = led.do(lambda _: _index(led))
+    target = _index(led)
 
     def ready() -> tuple[int | None, str]:
-        index = raft.applied(led.cluster, node)
+        index = raft.applied(led.cluster, led.cluster.url(node))
         behind = index is None or index < target
         return (None, f"{node.name} is at entry {index} of the log, and the leader at {target}") if behind else (1, "")
 
@@ -189,7 +187,7 @@ def _until(ready: Callable[[], tuple[T | None, str]], what: str) -> T:
 
 
 def _index(led: Led) -> int:
-    found = raft.applied(led.cluster, nodes.wait_for_leader(led.cluster).node)
+    found = raft.applied(led.cluster, lead.find(led.cluster).url)
     if found is None:
         raise StrongroomError(f"the leader of cluster {led.cluster.name} does not tell how long its log is")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import opening
@@ -10,7 +10,6 @@ from orchestrator.cluster.members import is_version
 from orchestrator.cluster.raft import undeclared
 from orchestrator.cluster.seals import SEALS
 from orchestrator.cluster.standing import serves
-from orchestrator.config.checks import lacks
 from orchestrator.errors import Refused
 from orchestrator.local.servers import upgrades
 
@@ -95,7 +94,6 @@ def _problems(ground: Ground, seen: Sequence[Seen], steps: Sequence[Step]) -> It
             yield f"{one.node.name} has the seal {one.seal_type}, and {cluster.seal.kind} is declared; {_MIGRATION}"
     if cluster.migrate_from:
         yield f"migrate_from: a migration from {cluster.migrate_from.kind} is declared; {_MIGRATION}"
-    yield from _lacking(ground, seen)
     if steps and not ground.auto and not ground.shares:
         yield opening.no_shares(ground, [step.node for step in steps])
 
@@ -103,21 +101,6 @@ def _problems(ground: Ground, seen: Sequence[Seen], steps: Sequence[Step]) -> It
 def _is_older(declared: str, live: str) -> bool:
     plain = declared.partition("+")[0].partition("-")[0]
     return not upgrades(live.partition("-")[0], plain)
-
-
-def _lacking(ground: Ground, seen: Sequence[Seen]) -> Iterator[str]:
-    """A seal that the new version has only by a program, or not at all."""
-    declared = ground.declared
-    seal = SEALS[declared.seal.kind]
-    if why := lacks(seal.absent, declared):
-        yield f"{declared.server} {declared.version} has no seal {seal.name}: {why}"
-    had = any(not lacks(seal.plugin, replace(declared, version=one.version)) for one in seen if one.version)
-    if had and (why := lacks(seal.plugin, declared)) and "plugin_directory" not in declared.settings:
-        yield (
-            f"{declared.server} {declared.version} has the seal {seal.name} only as {why}: no node would come back. "
-            f"Put {seal.name}-plugin on every node and name its folder in `settings: {{plugin_directory: ...}}`, or "
-            f"stay with {min((one.version for one in seen if one.version), default='the old version')}"
-        )
 
 
 def _not_joined(cluster: Cluster, peers: Sequence[Peer] | None) -> Iterator[str]:

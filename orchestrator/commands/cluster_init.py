@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def init(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None], progress: Progress) -> Begun:
     """Make the empty nodes of a cluster one that serves; run again after it was stopped, it goes on."""
     declared = clusters.named(root, name, environ)
-    check(root, declared)
     with choose.opened(root, declared, environ) as control:
+        check(root, declared)
         own = control if declared.run else None  # nobody's machines but ours are wiped without being asked
         return beginning.begin(Ground(root, control.cluster, own, environ, applier(root, progress), tell))

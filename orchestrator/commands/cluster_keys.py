@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import migrate, root, rotate, shares
+from orchestrator.cluster import between, migrate, root, rotate, shares
 from orchestrator.cluster.beginning import without_session
 from orchestrator.cluster.machines import choose, local
 from orchestrator.cluster.snapshots import ground as snapshots
@@ -57,16 +57,16 @@ class Asked:
         return choose.opened(self.root, declared, self.environ)
 
 
-def moving(asked: Asked) -> migrate.Ground:
+def moving(asked: Asked) -> between.Ground:
     """What a migration stands on; the shares are read once."""
 
     def snapshot() -> str:
         return _saved(asked)
 
-    return migrate.Ground(asked.root, asked.declared, asked.environ, asked.open, asked.given, snapshot, asked.tell)
+    return between.Ground(asked.root, asked.declared, asked.environ, asked.open, asked.given, snapshot, asked.tell)
 
 
-def migrate_seal(ground: migrate.Ground, agree: Callable[[Planned], None]) -> Migrated:
+def migrate_seal(ground: between.Ground, agree: Callable[[Planned], None]) -> Migrated:
     """Show what is to be done, ask, and do it."""
     planned = migrate.planned(ground)
     if planned.steps:

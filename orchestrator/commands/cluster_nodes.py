@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,16 +9,18 @@ from typing import TYPE_CHECKING
 from orchestrator.cluster import keys, lead, members, opening, sealing, shares, upgrade
 from orchestrator.cluster.machines import choose, local
 from orchestrator.cluster.seals import SEALS
+from orchestrator.cluster.snapshots import ground as snapshots
+from orchestrator.cluster.snapshots import take
 from orchestrator.cluster.standing import Ground, named
 from orchestrator.config import clusters
 from orchestrator.errors import Refused
-from orchestrator.local import files
+
+WHY = "before an upgrade"
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from orchestrator.cluster.lead import Led
     from orchestrator.cluster.members import Handed, Leaving
     from orchestrator.cluster.sealing import Sealing, Shut
     from orchestrator.cluster.shares import Opened, Share
@@ -103,13 +104,12 @@ def upgraded(asked: Asked, agree: Callable[[Plan], None]) -> Upgraded:
         found = upgrade.look(ground)
         if found.steps:
             agree(found)
-        return upgrade.upgrade(ground, found, lambda led: _saved(ground, led))
+        return upgrade.upgrade(ground, found, lambda: _saved(ground))
 
 
-def _saved(ground: Ground, led: Led) -> str:
-    """Where the snapshot lies that is taken before anything is stopped."""
-    content = led.do(lambda server: server.fetch("sys/storage/raft/snapshot"))
-    place = files.private_folder(local.folder(ground.root, ground.declared.name) / "before-upgrade")
-    path = place / f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H-%M-%S}.snap"
-    files.write(path, content)
-    return str(path)
+def _saved(ground: Ground) -> str:
+    """The snapshot that is taken before anything is stopped: where the others are, or beside the cluster's folder."""
+    beside = local.folder(ground.root, ground.declared.name) / "before-upgrade"
+    to = "" if ground.declared.snapshots else f"file://{beside}"
+    taken = take.take(snapshots.Ground(ground.root, ground.declared, ground.environ, ground.tell, to), why=WHY)
+    return f"{taken.manifest.name} in {taken.where}" if taken.manifest else ""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from orchestrator.declared import Cluster
 
+_FOLDERS = {"snapshots", "seal.env.example"}  # what not every cluster has
+_MARK_ENDS = 1000
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -103,9 +106,17 @@ def _umask() -> int:
 
 
 def _left(name: str, files: Mapping[str, str], out: Path) -> tuple[str, ...]:
-    """Rendered once, and not any more: a node that is declared no longer."""
-    paths = (path for path in sorted(out.rglob("*")) if path.is_file() and not path.is_symlink())
+    """Rendered once, and not any more, such as the files of a node that left."""
+    ours = sorted({path.partition("/")[0] for path in files} | _FOLDERS)
+    there = (path for top in ours for path in (out / top, *(out / top).rglob("*")) if path.is_file())
     known = {out / path for path in files}
-    return tuple(
-        str(path.relative_to(out)) for path in paths if path not in known and is_marked(_content(path) or "", name)
-    )
+    return tuple(str(path.relative_to(out)) for path in sorted(there) if path not in known and _has_mark(path, name))
+
+
+def _has_mark(path: Path, name: str) -> bool:
+    """What cannot be read was not written by us."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return is_marked(file.read(_MARK_ENDS), name)
+    except OSError:
+        return False

@@ -99,8 +99,16 @@ def _serve(given: Given, port: int) -> None:
             except OSError:
                 inner.close()
                 continue
-            for one, other in ((inner, outer), (outer, inner)):
-                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+            threading.Thread(target=_carry, args=(inner, outer), daemon=True).start()
+
+
+def _carry(inner: socket.socket, outer: socket.socket) -> None:
+    """Both ways, until both ends have said all."""
+    with inner, outer:
+        back = threading.Thread(target=_pump, args=(outer, inner), daemon=True)
+        back.start()
+        _pump(inner, outer)
+        back.join()
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:

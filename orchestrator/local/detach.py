@@ -7,6 +7,7 @@ instant leaves either no server or one whose pid the next `up` finds.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def _become(command: list[str], pid_file: str, log_file: str, lock: int) -> None
 def main(lock: str, pid_file: str, log_file: str, *command: str) -> None:
     """Return in the launcher once the server runs; in the server, never."""
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a server's memory holds keys
     os.setsid()
     reading, writing = os.pipe()
     if os.fork() == 0:

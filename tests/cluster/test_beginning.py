@@ -17,7 +17,7 @@ from orchestrator.commands import cluster_init
 from orchestrator.errors import Refused
 from orchestrator.live import probe
 from orchestrator.local import files
-from tests.cluster.house import NAME, SHAMIR, STATIC, declared, written
+from tests.cluster.house import NAME, SHAMIR, STATIC, declared, standing, written
 from tests.support import REPOSITORY, needs, no_progress
 
 if TYPE_CHECKING:
@@ -185,9 +185,15 @@ def test_holders_open_a_cluster_with_shares_that_only_they_can_read(gnupg: Path,
         raised = house.up()
         with house.session() as session:
             who = session.who
+        house.down()
+        with pytest.raises(Refused) as sealed:
+            house.up()
     finally:
         house.down()
 
+    assert str(sealed.value) == (
+        "n1: sealed, and only the holders have the keys: unseal with `invoke cluster.unseal -c house`"
+    )
     told = "n1: sealed, and only the holders have the keys: unseal with `invoke cluster.unseal -c house` and run "
     told += f"`invoke cluster.up -c house` again, which goes on; till then the root token lies in {place}"
     assert str(caught.value) == told
@@ -196,6 +202,15 @@ def test_holders_open_a_cluster_with_shares_that_only_they_can_read(gnupg: Path,
     assert (raised.begun is None, who) == (False, "approle (default, strongroom)")
     assert sorted(path.name for path in place.iterdir()) == files_then[1:]
     assert leaks(house, opened, "") == []
+
+
+def test_bare_shares_open_a_cluster_that_was_down(tmp_path: Path) -> None:
+    with standing(tmp_path, declared("2.7.2", SHAMIR, size=1)) as house:
+        house.down()
+        raised = house.up()
+
+    assert raised.begun is None
+    assert [one.word for one in raised.seen] in (["leader"], ["standby"])  # it elects itself a moment later
 
 
 def test_a_cluster_that_we_do_not_start_begins_too(house: House, capsys: pytest.CaptureFixture[str]) -> None:

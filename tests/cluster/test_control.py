@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +35,22 @@ def test_a_node_is_installed_with_what_is_declared_now(tmp_path: Path) -> None:
     found.install(NODE)
 
     assert (tmp_path / "here.hcl").read_text() == server_hcl(found.cluster, NODE)
+
+
+def test_a_node_is_current_once_it_was_started_with_what_is_declared(tmp_path: Path) -> None:
+    does = ("true",)
+    found = control(tmp_path, install=does, start=does, stop=does)
+    before = found.is_current(NODE)
+    found.install(NODE)
+    found.start(NODE)
+    started = found.is_current(NODE)
+    changed = replace(found, cluster=replace(found.cluster, settings={"log_level": "debug"}))
+    after = changed.is_current(NODE)
+    changed.start(NODE)  # without `install` it has what it had
+    again = changed.is_current(NODE)
+    changed.stop(NODE)
+
+    assert (before, started, after, again, changed.is_current(NODE)) == (None, True, False, False, None)
 
 
 def test_a_command_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:

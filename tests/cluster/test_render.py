@@ -170,10 +170,34 @@ def test_the_files_of_a_seal_come_from_a_secret(tmp_path: Path) -> None:
     found = files(tmp_path, seal=seal)
 
     spec = read(found["kubernetes/statefulset.yaml"])["spec"]["template"]["spec"]
-    mount = {"mountPath": "/etc/openbao/seal/k1.key", "name": "seal-files", "readOnly": True, "subPath": "k1.key"}
-    assert mount in spec["containers"][0]["volumeMounts"]
+    assert {"mountPath": "/openbao/seal", "name": "seal", "readOnly": True} in spec["containers"][0]["volumeMounts"]
+    (volume,) = [one for one in spec["volumes"] if one["name"] == "seal"]
+    assert volume["secret"]["secretName"] == "prod-seal-files"
+    assert '"file:///openbao/seal/k1.key"' in found["kubernetes/configmap.yaml"]
     service = read(found["nodes/vault-1/docker-compose.yml"])["services"]["vault-1"]
     assert "/etc/openbao/seal/k1.key" in [one["target"] for one in service["volumes"]]
+
+
+def test_a_seal_may_name_the_variable_of_its_key(tmp_path: Path) -> None:
+    seal = {"static": {"current_key_id": "k1", "current_key": "env://UNSEAL_WITH"}}
+    found = files(tmp_path, seal=seal)
+
+    assert found["seal.env.example"].splitlines()[3:] == ["UNSEAL_WITH="]
+    assert "prod-seal-files" not in found["kubernetes/statefulset.yaml"]
+    assert '"env://UNSEAL_WITH"' in found["nodes/vault-1/server.hcl"]
+
+
+def test_the_plugin_of_a_seal_is_where_the_server_looks(tmp_path: Path) -> None:
+    found = files(
+        tmp_path,
+        server={"product": "openbao", "version": "2.7.2"},
+        plugins={"awskms": {"command": "awskms-plugin", "sha256sum": "0" * 64}},
+        settings={"plugin_directory": "/opt/openbao/plugins"},
+    )
+
+    assert 'plugin "kms" "awskms" {' in found["nodes/vault-1/server.hcl"]
+    service = read(found["nodes/vault-1/docker-compose.yml"])["services"]["vault-1"]
+    assert "/opt/openbao/plugins" in [one["target"] for one in service["volumes"]]
 
 
 def test_a_network_policy_lets_out_what_the_seal_needs(tmp_path: Path) -> None:
@@ -185,6 +209,8 @@ def test_a_network_policy_lets_out_what_the_seal_needs(tmp_path: Path) -> None:
 
     assert ports(files(tmp_path, seal=seal)["kubernetes/networkpolicy.yaml"]) == [53, 53, 443, 6443, 8443]
     assert ports(files(tmp_path)["kubernetes/networkpolicy.yaml"]) == [53, 53, 443, 6443]
+    kmip = {"endpoint": "hsm.example.org:5696", "kms_key_id": "1", "client_cert": "c.crt", "client_key": "c.key"}
+    assert 5696 in ports(files(tmp_path, seal={"kmip": kmip})["kubernetes/networkpolicy.yaml"])
 
 
 def test_out_writes_each_file_and_a_second_time_none(tmp_path: Path) -> None:

@@ -37,16 +37,13 @@ def ran(*command: str | Path) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("product", "settings"),
-    [({}, {}), (VAULT, {}), (VAULT, {"disable_mlock": False})],
-    ids=["openbao", "vault", "vault-locked"],
-)
-def test_systemd_takes_the_unit_and_calls_it_safe(
-    tmp_path: Path, product: dict[str, Any], settings: dict[str, Any]
-) -> None:
+LOCKED = {**VAULT, "settings": {"disable_mlock": False}}
+
+
+@pytest.mark.parametrize("product", [{}, VAULT, LOCKED], ids=["openbao", "vault", "locked"])
+def test_systemd_takes_the_unit_and_calls_it_safe(tmp_path: Path, product: dict[str, Any]) -> None:
     systemd = needs("systemd-analyze")
-    found = laid_out(tmp_path, **product, settings=settings)
+    found = laid_out(tmp_path, **product)
     (name,) = [path for path in found if path.startswith("nodes/vault-1/") and path.endswith(".service")]
     unit = tmp_path / name
     lines = found[name].splitlines()
@@ -56,6 +53,26 @@ def test_systemd_takes_the_unit_and_calls_it_safe(
     said = ran(systemd, "verify", unit)
     assert [line for line in said.splitlines() if unit.name in line] == []
     ran(systemd, "security", "--offline=true", f"--threshold={MOST_EXPOSED}", unit)
+
+
+def test_systemd_takes_the_units_of_snapshots(tmp_path: Path) -> None:
+    systemd = needs("systemd-analyze")
+    found = laid_out(tmp_path)
+    service, timer = (f"snapshots/strongroom-snapshot-prod.{ending}" for ending in ("service", "timer"))
+    (start,) = [line for line in found[service].splitlines() if line.startswith("ExecStart=")]
+    (tmp_path / service).write_text(found[service].replace(start, "ExecStart=/bin/true"))
+
+    said = ran(systemd, "verify", tmp_path / service, tmp_path / timer)
+    assert [line for line in said.splitlines() if "strongroom" in line] == []
+    assert "OnUnitActiveSec=21600s" in found[timer].splitlines()
+
+
+def test_compose_takes_the_service(tmp_path: Path) -> None:
+    compose = needs("docker-compose")
+    for product in ({}, VAULT):
+        found = laid_out(tmp_path, **product, seal={"shamir": {}})
+        ran(compose, "-f", tmp_path / "nodes/vault-1/docker-compose.yml", "config", "--quiet")
+    assert "env_file" not in found["nodes/vault-1/docker-compose.yml"]
 
 
 @PRODUCTS
@@ -101,7 +118,7 @@ Series = dict[str, str]
 PROBE = '{{job="prod-health",node="{node}",instance="{node}"}}'
 DISK = '{{job="prod-machines",node="{node}",mountpoint="/opt"}}'
 LED = 'job="prod",instance="vault-1"'
-SNAPSHOT = 'strongroom_snapshot_last_success_timestamp_seconds{cluster="prod"}'
+SNAPSHOT = 'node_textfile_mtime_seconds{file="/var/lib/prometheus/node-exporter/strongroom-prod.prom"}'
 
 
 def everywhere(name: str, labels: str, *values: str) -> Series:
@@ -172,7 +189,7 @@ FIRES: dict[str, tuple[Series, int, str]] = {
     "no snapshot was taken": ({SNAPSHOT: ""}, 60, "ClusterSnapshotOld"),
     "nobody probes": (without("probe_"), 60, "ClusterHealthUnseen"),
     "no metrics come": (without("vault_"), 60, "ClusterMetricsUnseen"),
-    "nobody sees the machines": (without("node_"), 60, "ClusterMachinesUnseen"),
+    "nobody sees the machines": (without("node_filesystem"), 60, "ClusterMachinesUnseen"),
 }
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -26,11 +27,10 @@ from orchestrator.declared import Node
 from orchestrator.live import probe
 from orchestrator.local import files, process, servers
 from tests.cluster.rendering import BASE, SECONDS, TRANSIT, declared, running, until
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from orchestrator.declared import Cluster
 
@@ -96,7 +96,7 @@ def test_a_server_starts_with_what_is_rendered(tmp_path: Path, version: str, ser
     files.write(key, os.urandom(32))
     seal = {"static": {"current_key_id": "k1", "current_key": f"file://{key}"}}
     cluster, folder = one_node(tmp_path, version, seal=seal)
-    (unit,) = [text for path, text in rendered(cluster).items() if path.endswith(".service")]
+    unit = rendered(cluster)["nodes/n1/openbao.service"]
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.bind(str(tmp_path / "notify"))
     told.settimeout(SECONDS)
@@ -119,12 +119,57 @@ def test_a_server_starts_with_what_is_rendered(tmp_path: Path, version: str, ser
     told.close()
 
 
+def _system_calls(systemd: str, group: str) -> set[str]:
+    """The system calls of one of systemd's groups."""
+    listed = subprocess.run([systemd, "syscall-filter", group], capture_output=True, text=True, check=True).stdout
+    words = {line.strip() for line in listed.splitlines()[1:]} - {""}
+    inner = {word for word in words if word.startswith("@")}
+    calls = {word for word in words - inner if not word.startswith("#")}
+    return calls.union(*(_system_calls(systemd, one) for one in inner))
+
+
+def test_the_unit_allows_what_a_server_asks_of_the_kernel(tmp_path: Path, servers_of: Callable[[str], Path]) -> None:
+    strace, systemd = needs("strace"), needs("systemd-analyze")
+    key = files.private_folder(tmp_path / "seal") / "k1.key"
+    files.write(key, os.urandom(32))
+    seal = {"static": {"current_key_id": "k1", "current_key": f"file://{key}"}}
+    cluster, folder = one_node(tmp_path, "2.7.2", seal=seal)
+    traced = (strace, "--follow-forks", "--quiet=all", f"--output={folder / 'trace'}")
+
+    with running(folder, *traced, servers_of("2.7.2"), "server", "-config=server.hcl") as outer:
+        until("it answers", lambda: said_of(cluster, "sys/seal-status").status)
+        begun = said_of(cluster, "sys/init", "PUT", INIT)
+        until("the node leads", lambda: opened(cluster))
+        (server,) = _children(outer.pid)
+        os.kill(server, signal.SIGTERM)  # it would not end with the one that watches it
+        outer.wait(20)
+    lines = (folder / "trace").read_text().splitlines()
+    made = {found[1] for line in lines if (found := re.match(r"\d+ +(\w+)\(", line))}
+    unit = rendered(cluster)["nodes/n1/openbao.service"].splitlines()
+
+    assert begun.ok
+    assert "fdatasync" in made
+    assert {"SystemCallFilter=@system-service", "SystemCallFilter=~@privileged"} <= set(unit)
+    assert made - (_system_calls(systemd, "@system-service") - _system_calls(systemd, "@privileged")) == set()
+    assert [line for line in lines if "PROT_WRITE|PROT_EXEC" in line] == []  # MemoryDenyWriteExecute
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+PLUGIN = {"command": "awskms-plugin", "sha256sum": "0" * 64}
+PLUGINS = {"plugin_directory": "/opt/openbao/plugins"}
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("seal", [BASE["seal"], TRANSIT, {"shamir": {}}], ids=["awskms", "transit", "shamir"])
 def test_a_server_knows_every_word_of_what_is_rendered(
     tmp_path: Path, version: str, seal: dict[str, Any], servers_of: Callable[[str], Path]
 ) -> None:
-    cluster = declared(tmp_path, server={"product": "openbao", "version": version}, seal=seal)
+    plugins = {"awskms": PLUGIN} if version == "2.7.2" and seal is BASE["seal"] else {}
+    said = {"product": "openbao", "version": version}
+    cluster = declared(tmp_path, server=said, seal=seal, plugins=plugins, settings=PLUGINS if plugins else {})
     pods = in_pods(cluster)
     texts = [server_hcl(cluster, cluster.nodes[0]), server_hcl(pods, pods.nodes[0]), shared_hcl(pods)]
 

@@ -28,9 +28,8 @@ pytestmark = pytest.mark.server
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Three nodes whose metrics anybody may read."""
-    listener = {"tls": {"certificate": "tls/node.crt", "key": "tls/node.key", "ca": "tls/ca.crt"}}
     telemetry = {"prometheus_retention": "24h", "unauthenticated_metrics": True}
-    said = declared("2.7.2", STATIC, listener=listener, telemetry=telemetry)
+    said = declared("2.7.2", STATIC, telemetry=telemetry)
     with standing(tmp_path_factory.mktemp("watched"), said) as house:
         yield house
 

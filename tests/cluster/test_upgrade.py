@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.cluster import nodes, upgrade_plan
-from orchestrator.cluster.nodes import Seen
-from orchestrator.cluster.standing import Ground
+from orchestrator.cluster import keys, nodes
+from orchestrator.cluster.sealing import Shut
 from orchestrator.commands import cluster_nodes as commands
 from orchestrator.commands.cluster_nodes import Asked
-from orchestrator.errors import Refused, StrongroomError
-from orchestrator.live.probe import Said
+from orchestrator.errors import ConfigInvalid, Refused, StrongroomError
 from tests.cluster.house import KMS, NAME, SHAMIR, STATIC, House, declared, standing, written
 from tests.cluster.writer import writing
 from tests.support import REPOSITORY
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from orchestrator.cluster.sealing import Sealing
     from orchestrator.cluster.upgrade_plan import Plan
 
 OLD, NEW = "2.6.2", "2.7.2"
@@ -52,7 +51,7 @@ def asked(house: House, **more: str) -> Asked:
     return Asked(house.root, NAME, {**house.environ, **more}, lambda _: None)
 
 
-def agreed(_: Plan) -> None:
+def agreed(_: Plan | Sealing) -> None:
     """Tests have said what they want."""
 
 
@@ -169,6 +168,20 @@ def test_a_changed_configuration_alone_is_rolled_out_too(house: House) -> None:
 
 
 @pytest.mark.server
+def test_a_node_that_was_sealed_by_hand_is_opened_by_a_restart_or_by_recovery_shares(house: House) -> None:
+    place = keys.folder(house.root, house.cluster)
+    ways = tuple(f"file:{path}" for path in sorted(place.glob("recovery-*.key")))
+    found = []
+    for given in ((), ways):
+        leader = nodes.wait_for_leader(house.cluster).node.name
+        shut = commands.seal(asked(house), leader, agreed, all_=False)
+        opened = commands.unseal(replace(asked(house), ways=given), "")
+        found.append((shut == (Shut(leader, "sealed"),), [(one.node == leader, one.sealed) for one in opened]))
+
+    assert found == [(True, [(True, False)])] * 2
+
+
+@pytest.mark.server
 def test_a_newer_server_is_not_replaced_by_an_older_one(house: House) -> None:
     house.write(declared(OLD, STATIC))
     with pytest.raises(Refused) as caught:
@@ -183,21 +196,25 @@ def test_a_newer_server_is_not_replaced_by_an_older_one(house: House) -> None:
     assert {version for version, _ in states(house).values()} == {NEW}
 
 
+@pytest.mark.server
+def test_sealing_all_leaves_nothing_open_that_would_open_itself(house: House) -> None:
+    house.write(declared(NEW, STATIC))
+    shut = commands.seal(asked(house), "", agreed, all_=True)
+    after = sorted(one.word for one in nodes.look(house.cluster))
+    opened = commands.unseal(asked(house), "")
+    house.up()
+
+    assert {one.node: one.sealed for one in opened} == {one.node: False for one in shut if one.how == "sealed"}
+    assert [one.how for one in shut] == ["sealed", "sealed", "stopped, as it would open itself"]
+    assert after == ["sealed", "sealed", "silent"]
+
+
 def test_a_version_that_lacks_the_seal_is_refused(tmp_path: Path) -> None:
-    house = written(tmp_path, declared(OLD, KMS))
-    cluster = replace(house.declared, version=NEW)
-    seal = Said(200, {"initialized": True, "sealed": False, "type": "awskms", "version": OLD})
-    seen = [Seen(node, "", Said(429, {}), seal) for node in cluster.nodes]
-
-    class Nobody:
-        cluster = house.declared
-
-    ground = Ground(house.root, cluster, {}, Nobody(), print)  # type: ignore[arg-type]
-    with pytest.raises(Refused) as caught:
-        upgrade_plan.planned(ground, seen, dict.fromkeys(["n1", "n2", "n3"], True), None)
+    house = written(tmp_path, declared(NEW, KMS))
+    with pytest.raises(ConfigInvalid) as caught:
+        commands.plan(asked(house))
 
     assert str(caught.value) == (
-        "openbao 2.7.2 has the seal awskms only as a plugin of this name, as OpenBao 2.7 has no KMS seals of its own: "
-        "no node would come back. Put awskms-plugin on every node and name its folder in "
-        "`settings: {plugin_directory: ...}`, or stay with 2.6.2"
+        f"vault-config/clusters/{NAME}.yaml:1:227: seal/awskms: the server has it by a plugin of this name, as OpenBao "
+        "2.7 has no KMS seals of its own; write plugins: {awskms: {command: PROGRAM, sha256sum: SUM}}"
     )

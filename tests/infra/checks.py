@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 USER = 10001
 AUDIT = ("/bao/audit/file.log", "/bao/audit/second.log")
-PRIVATE = ("/bao/config/node.key", "/bao/config/server.hcl", *AUDIT)
+PRIVATE = ("/bao/config/node.key", "/bao/config/server.hcl")
 NAMES_OF_DOCKER = "127.0.0.11"  # its own name server, in the namespace of every container
 _LISTENS = "0A"
 
@@ -29,6 +29,7 @@ class Node:
     """A node as its container, the engine and its clients see it."""
 
     host: Host
+    leader: Host  # who carries requests out, and so writes them down
     inspected: Json
     port: int
     ca: str
@@ -71,8 +72,9 @@ def cannot_write_to_its_system(node: Node) -> Iterator[str]:
 
 
 def keeps_its_files_to_itself(node: Node) -> Iterator[str]:
-    for path in PRIVATE:
-        file = node.host.file(path)
+    files = [*map(node.host.file, PRIVATE), *map(node.leader.file, AUDIT)]
+    for file in files:
+        path = file.path
         if not file.exists:
             yield f"{path} is not there"
         elif (file.mode, file.uid) != (0o600, USER):
@@ -87,7 +89,7 @@ def writes_every_request_down(node: Node) -> Iterator[str]:
 
 
 def _sizes(node: Node) -> dict[str, int]:
-    files = {path: node.host.file(path) for path in AUDIT}
+    files = {path: node.leader.file(path) for path in AUDIT}
     return {path: int(file.size) if file.exists else 0 for path, file in files.items()}
 
 

@@ -78,8 +78,9 @@ def _node(house: Contained, service: str) -> Node:
     assert process.until(healthy, 60.0), house.docker("logs", name)
     node = house.cluster.node(service)
     assert node is not None
-    host = testinfra.get_host(f"docker://{name}")
-    return Node(host, house.inspect(name), node.port, house.cluster.ca_cert, lambda: _asked(house, service))
+    leader = house.name(nodes.wait_for_leader(house.cluster).node.name)
+    host, leads = (testinfra.get_host(f"docker://{one}") for one in (name, leader))
+    return Node(host, leads, house.inspect(name), node.port, house.cluster.ca_cert, lambda: _asked(house, service))
 
 
 def _asked(house: Contained, service: str) -> None:
@@ -106,21 +107,23 @@ def test_no_check_is_content_with_a_lax_container(house: Contained) -> None:
         assert found[name] if wanted is None else found[name] == wanted, (name, found[name])
 
 
+_AWS = ("--env", "AWS_ACCESS_KEY_ID=local", "--env", "AWS_SECRET_ACCESS_KEY=local")
+
+
 @contextmanager
 def _lax(house: Contained) -> Iterator[Node]:
     """The same image as somebody would run it who knows no better."""
     image = house.inspect(house.name("bao-1"))["Config"]["Image"]
     (network,) = house.left("network")
     name = f"{network}-lax"
-    house.docker("create", "--name", name, "--user", "0", "--network", network, "--publish", "8200", image)
+    house.docker("create", "--name", name, "--user", "0", "--network", network, "--publish", "8200", *_AWS, image)
     try:
         _furnish(house, name)
         house.docker("start", name)
         published = house.inspect(name)["NetworkSettings"]["Ports"]["8200/tcp"]
         port = next(int(one["HostPort"]) for one in published if ":" not in one["HostIp"])
-        node = Node(
-            testinfra.get_host(f"docker://{name}"), house.inspect(name), port, house.cluster.ca_cert, lambda: None
-        )
+        host = testinfra.get_host(f"docker://{name}")
+        node = Node(host, host, house.inspect(name), port, house.cluster.ca_cert, lambda: None)
         assert process.until(
             lambda: probe.ask(f"https://127.0.0.1:{port}", "sys/health", ca=node.ca).status or None, 30
         )
@@ -201,6 +204,26 @@ def test_nothing_is_wiped_under_a_node_that_runs(house: Contained) -> None:
         control.wipe(node)
 
 
+def test_down_leaves_nothing(engine: str, tmp_path: Path) -> None:
+    house = containers.written(
+        tmp_path, engine, "2.6.2", {"static": {"current_key_id": "k1", "current_key": "file:///k"}}, ("bao-1",)
+    )
+    try:
+        raised = house.up()
+        ran = house.left("container")
+        kept = house.left("volume")
+    finally:
+        house.down()
+    left = [path.name for path in (tmp_path / ".strongroom/clusters").iterdir()]
+
+    assert left == []
+    assert [one.seal_type for one in raised.seen] == ["static"]
+    assert len(ran) == 3
+    assert "bao-1-data" in " ".join(kept)
+    assert [house.left(what) for what in ("container", "network", "volume")] == [[], [], []]
+    assert house.docker("images", "--filter", "dangling=true", "--filter", "label=strongroom.recipe", "--quiet") == ""
+
+
 def test_compose_itself_makes_the_same_containers(house: Contained) -> None:
     program("docker-compose")
     by_us = {name: _contained(house, name) for name in (*NODES, "kms", "postgresql")}
@@ -210,13 +233,11 @@ def test_compose_itself_makes_the_same_containers(house: Contained) -> None:
     again = other.up()
     by_compose = {name: _contained(house, name) for name in by_us}
     stopped = other.gone(wipe=False)
-    back = house.up()
 
     assert gone == ([], [])
     assert again.begun is None
     assert by_compose == by_us
     assert sorted(stopped) == sorted(by_us)
-    assert back.begun is None
 
 
 def _contained(house: Contained, service: str) -> dict[str, object]:
@@ -247,26 +268,3 @@ def _contained(house: Contained, service: str) -> dict[str, object]:
         "mounts": mounts,
         "found by": service in network["Aliases"],
     }
-
-
-def test_down_leaves_nothing(engine: str, tmp_path: Path) -> None:
-    house = containers.written(
-        tmp_path, engine, "2.7.2", {"static": {"current_key_id": "k1", "current_key": "file:///k"}}, ("bao-1",)
-    )
-    try:
-        raised = house.up()
-        ran = house.left("container")
-        house.gone(wipe=False)
-        kept = house.left("volume")
-        again = house.up()
-    finally:
-        house.down()
-
-    assert [one.seal_type for one in raised.seen] == ["static"]
-    assert len(ran) == 3
-    assert "bao-1-data" in " ".join(kept)
-    assert again.begun is None
-    assert [house.left(what) for what in ("container", "network", "volume")] == [[], [], []]
-    assert house.docker("images", "--filter", "dangling=true", "--filter", "label=strongroom.recipe", "--quiet") == ""
-    assert not (tmp_path / ".strongroom/clusters/house/keys").exists()
-    assert list((tmp_path / ".strongroom/clusters").iterdir()) == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.doctor.model import BAD, OK, WARNING, Check, Result, unknown
 from orchestrator.cluster.health.asking import Unknown
 from orchestrator.cluster.health.judge import LATE
 from orchestrator.cluster.seals import SEALS
+from orchestrator.cluster.snapshots import drill
+from orchestrator.cluster.snapshots.ground import Ground
 from orchestrator.config.checks import lacks
 from orchestrator.local import servers
 from orchestrator.shapes import duration
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.doctor.model import Patient
 
 ENOUGH = 3
+_DRILL = dt.timedelta(days=92)
 SLOW = 5  # the server's own multiplier
 _STALE = {"openbao<2.5": "standbys of this version forward every read", "vault>=0": "standbys forward every read"}
 _NEWEST = {"openbao": max(servers.RELEASES, key=lambda one: tuple(map(int, one.split("."))))}
@@ -189,6 +193,24 @@ def _current(patient: Patient) -> Iterator[Result]:
             yield Result(WARNING, "was started with another configuration than is declared now", fix, node.name)
 
 
+def _drilled(patient: Patient) -> Iterator[Result]:
+    """Whether a snapshot was restored for practice not long ago."""
+    if patient.cluster.snapshots is None:
+        yield unknown("no snapshots are declared, so none is restored for practice")
+        return
+    last = drill.last(Ground(patient.root, patient.declared, {}, lambda _: None))
+    fix = f"invoke snapshots.drill -c {patient.cluster.name}, by a timer"
+    if last is None:
+        yield Result(WARNING, "this machine knows of no drill", fix)
+    elif not last.passed:
+        yield Result(BAD, f"the last drill, at {last.at}, failed: {'; '.join(last.wrong)}", fix)
+    else:
+        age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(last.at)
+        old = age > _DRILL
+        told = f"{last.snapshot} was restored {age.days} days ago, in {last.seconds:.0f} s"
+        yield Result(WARNING if old else OK, told, fix if old else "")
+
+
 CHECKS = (
     Check("voters", "Do all declared nodes vote, and no others?", _voters),
     Check("zones", "Do the nodes fail apart from each other?", _zones),
@@ -200,4 +222,5 @@ CHECKS = (
     Check("version", "Is it the declared version, and the newest?", _version),
     Check("configuration", "Do the nodes run with what is declared?", _current),
     Check("snapshots", "Is there a fresh snapshot?", _snapshots),
+    Check("drill", "Was a snapshot restored for practice lately?", _drilled),
 )

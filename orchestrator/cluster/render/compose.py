@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def compose(cluster: Cluster, node: Node) -> str:
     """The file; the machine is laid out as it is for systemd, and `server.hcl` lies beside this file."""
-    return written({"name": cluster.name, "services": {node.name: service(cluster, node)}})
+    return written({"version": "3.9", "services": {node.name: service(cluster, node)}})
 
 
 def service(cluster: Cluster, node: Node) -> dict[str, Json]:
@@ -51,14 +51,12 @@ def _locks(cluster: Cluster) -> bool:
 
 
 def _env_file(cluster: Cluster) -> dict[str, Json]:
-    variables = seal_variables(cluster)
-    if not variables:
-        return {}
-    return {"env_file": [{"path": at(cluster, SEAL_ENV), "required": any(variables.values())}]}
+    """Only where the file asks for a secret: Compose of some age cannot say that a file may be missing."""
+    return {"env_file": [at(cluster, SEAL_ENV)]} if any(seal_variables(cluster).values()) else {}
 
 
 def _mounts(cluster: Cluster) -> list[Json]:
-    """The machine's folders by their own names; Docker must not make one that is missing, as root's."""
+    """The machine's folders by their own names."""
     read = [("./server.hcl", at(cluster, "server.hcl")), *((one, one) for one in read_paths(cluster))]
     return [
         *(_bind(source, to, read_only=True) for source, to in read),
@@ -67,13 +65,7 @@ def _mounts(cluster: Cluster) -> list[Json]:
 
 
 def _bind(source: str, to: str, *, read_only: bool) -> Json:
-    return {
-        "type": "bind",
-        "source": source,
-        "target": to,
-        "read_only": read_only,
-        "bind": {"create_host_path": False},
-    }
+    return {"type": "bind", "source": source, "target": to, "read_only": read_only}
 
 
 def _healthcheck(cluster: Cluster, node: Node) -> dict[str, Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DISK = "10Gi"
 _HTTPS, _KUBERNETES_API, _DNS = 443, 6443, 53
+_HOST_PORT = re.compile(r"[^/\s:]+:([0-9]+)")
 _METADATA = "169.254.169.254/32"
 _MINUTES = 30  # a KMS that hangs keeps the listener closed, and another start would not help it sooner
 
@@ -228,9 +230,10 @@ def egress(cluster: Cluster) -> list[Json]:
 
 def _seal_ports(cluster: Cluster) -> set[int]:
     """The ports of the addresses in the seals' settings."""
-    values = (str(value) for seal in seals(cluster) for value in seal.settings.values())
-    found = (urlsplit(value) for value in values if value.startswith(("http://", "https://")))
-    return {one.port or (80 if one.scheme == "http" else _HTTPS) for one in found}
+    values = [str(value) for seal in seals(cluster) for value in seal.settings.values()]
+    urls = [urlsplit(value) for value in values if value.startswith(("http://", "https://"))]
+    bare = [_HOST_PORT.fullmatch(value) for value in values]
+    return {one.port or (80 if one.scheme == "http" else _HTTPS) for one in urls} | {int(one[1]) for one in bare if one}
 
 
 def _audit_ports(cluster: Cluster) -> set[int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster.render.product import product
 from orchestrator.cluster.seals import SEALS
+from orchestrator.declared import Tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from orchestrator.declared import AuditDevice, Cluster, Seal
 
 SEAL_ENV = "seal.env"
+BY_FILE = "file://"
+_BY_VARIABLE = "env://"
 
 
 def seals(cluster: Cluster) -> tuple[Seal, ...]:
@@ -26,8 +29,10 @@ def seal_variables(cluster: Cluster) -> Mapping[str, bool]:
     found: dict[str, bool] = {}
     for seal in seals(cluster):
         for setting, secret in SEALS[seal.kind].secrets.items():
-            name = secret.of(cluster.server)
-            found[name] = found.get(name, False) or setting in seal.settings
+            variable = secret.of(cluster.server)
+            found[variable] = found.get(variable, False) or setting in seal.settings
+        named = (str(value) for value in seal.settings.values())
+        found |= {value.removeprefix(_BY_VARIABLE): True for value in named if value.startswith(_BY_VARIABLE)}
     return found
 
 
@@ -50,13 +55,16 @@ def written_folders(cluster: Cluster) -> tuple[str, ...]:
 
 def seal_files(cluster: Cluster) -> tuple[str, ...]:
     """The files that the seals read."""
-    found = (
-        str(seal.settings[name]).removeprefix("file://")
-        for seal in seals(cluster)
-        for name in SEALS[seal.kind].files
-        if name in seal.settings
-    )
-    return tuple(sorted({at(cluster, path) for path in found}))
+    found = {file for seal in seals(cluster) for name in seal.settings if (file := seal_file(seal, name))}
+    return tuple(sorted(at(cluster, path) for path in found))
+
+
+def seal_file(seal: Seal, name: str) -> str:
+    """The path that a setting names; empty where it names none."""
+    value = str(seal.settings[name])
+    if name not in SEALS[seal.kind].files or value.startswith(_BY_VARIABLE):
+        return ""
+    return value.removeprefix(BY_FILE)
 
 
 def read_paths(cluster: Cluster) -> tuple[str, ...]:
@@ -78,9 +86,18 @@ def seal_env_example(cluster: Cluster) -> str:
 
 
 def settled(cluster: Cluster) -> Cluster:
-    """The cluster with what its file leaves to us: a node is found by its name, an audit file lies with the logs."""
+    """The cluster with what its file leaves to us: where a node is, where its certificate and its logs lie."""
     nodes = tuple(replace(one, host=one.host or one.name) for one in cluster.nodes)
-    return replace(cluster, nodes=nodes, audit=tuple(_audit(cluster, one) for one in cluster.audit))
+    audit = tuple(_audit(cluster, one) for one in cluster.audit)
+    return replace(cluster, nodes=nodes, audit=audit, listener=replace(cluster.listener, tls=_tls(cluster)))
+
+
+def _tls(cluster: Cluster) -> Tls | None:
+    tls = cluster.listener.tls
+    if tls is None:
+        return None
+    usual = Tls("tls/node.crt", "tls/node.key", "tls/ca.crt")
+    return Tls(tls.certificate or usual.certificate, tls.key or usual.key, tls.ca or usual.ca, tls.min_version)
 
 
 def _audit(cluster: Cluster, device: AuditDevice) -> AuditDevice:

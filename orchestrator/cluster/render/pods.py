@@ -7,14 +7,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.render.hcl import Block
-from orchestrator.cluster.render.machine import seal_files
+from orchestrator.cluster.render.machine import BY_FILE, seal_file, seal_files
 from orchestrator.cluster.render.product import product
 from orchestrator.declared import Listener, Node, Raft, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.declared import AuditDevice, Cluster
+    from orchestrator.declared import AuditDevice, Cluster, Seal
     from orchestrator.documents import Json
 
 PORT, CLUSTER_PORT = 8200, 8201
@@ -32,6 +32,8 @@ def in_pods(cluster: Cluster) -> Cluster:
         cluster,
         nodes=tuple(_pod(cluster, number) for number in range(len(cluster.nodes))),
         listener=Listener(kept, cluster.listener.bind or _EVERYWHERE),
+        seal=_seal(home, cluster.seal),
+        migrate_from=_seal(home, cluster.migrate_from) if cluster.migrate_from else None,
         raft=Raft(f"{home}/data", cluster.raft.performance_multiplier),
         audit=tuple(_audit(home, one) for one in cluster.audit),
         settings={name: value for name, value in cluster.settings.items() if name != "disable_mlock"},  # no swap there
@@ -50,6 +52,16 @@ def _audit(home: str, device: AuditDevice) -> AuditDevice:
     return replace(device, options={**device.options, "file_path": f"{home}/audit/{PurePosixPath(path).name}"})
 
 
+def _seal(home: str, seal: Seal) -> Seal:
+    """The files that it reads come from one Secret."""
+    moved = {
+        name: f"{BY_FILE if str(value).startswith(BY_FILE) else ''}{home}/seal/{PurePosixPath(file).name}"
+        for name, value in seal.settings.items()
+        if (file := seal_file(seal, name))
+    }
+    return replace(seal, settings={**seal.settings, **moved})
+
+
 def headless(cluster: Cluster) -> str:
     return f"{cluster.name}-internal"
 
@@ -64,19 +76,16 @@ def volumes(cluster: Cluster) -> list[Json]:
     files = {"secretName": f"{cluster.name}-seal-files", "defaultMode": 0o440}
     return [
         *([{"name": "tls", "secret": secret}] if cluster.listener.tls else []),
-        *([{"name": "seal-files", "secret": files}] if seal_files(cluster) else []),
+        *([{"name": "seal", "secret": files}] if seal_files(cluster) else []),
         {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}},
     ]
 
 
 def mounts(cluster: Cluster) -> list[Json]:
-    tls = {"name": "tls", "mountPath": f"{product(cluster).home}/tls", "readOnly": True}
+    home = product(cluster).home
+    given = {"tls": cluster.listener.tls, "seal": seal_files(cluster)}
     return [
-        *([tls] if cluster.listener.tls else []),
-        *(
-            {"name": "seal-files", "mountPath": path, "subPath": PurePosixPath(path).name, "readOnly": True}
-            for path in seal_files(cluster)
-        ),
+        *({"name": name, "mountPath": f"{home}/{name}", "readOnly": True} for name, there in given.items() if there),
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the container's own
     ]
 

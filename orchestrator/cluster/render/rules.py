@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.cluster.render.machine import written_folders
 from orchestrator.cluster.render.prometheus import job
+from orchestrator.cluster.render.timer import mark
 from orchestrator.config.source import written
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from orchestrator.declared import Cluster
     from orchestrator.documents import Json
 
-SNAPSHOT = "strongroom_snapshot_last_success_timestamp_seconds"
 _ACTIVE, _SEALED, _SILENT = 200, 503, 0
 _SLOW_CONTACT = 500  # milliseconds; a follower calls an election after a second without its leader, at multiplier 1
 _CERTIFICATE_DAYS = 14
@@ -221,7 +221,7 @@ def _around(cluster: Cluster) -> Iterator[Alert]:
         "See that the node exporter runs on each of them.",
     )
     if cluster.snapshots:
-        taken = f'{SNAPSHOT}{{cluster="{cluster.name}"}}'
+        taken = f'node_textfile_mtime_seconds{{file=~"(.*/)?{mark(cluster)}"}}'
         yield Alert(
             "ClusterSnapshotOld",
             f"time() - max({taken}) > {2 * cluster.snapshots.every} or absent({taken})",

@@ -8,7 +8,7 @@ from orchestrator.cluster.render.machine import SEAL_ENV, at, seal_variables, wr
 from orchestrator.cluster.render.product import product
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.declared import Cluster, Node
 
@@ -16,7 +16,7 @@ Lines = list[tuple[str, str]]
 
 _START = "300"  # a KMS that hangs keeps the listener closed; another start would not help it sooner
 _STOP = "60"  # the leader hands over before it ends
-_CAGE: Lines = [
+CAGE: Lines = [
     ("NoNewPrivileges", "yes"),
     ("ProtectSystem", "strict"),
     ("ProtectHome", "yes"),
@@ -48,7 +48,11 @@ _CAGE: Lines = [
 
 def unit(cluster: Cluster, node: Node) -> str:
     """The whole unit."""
-    sections = {"Unit": _unit(cluster, node), "Service": list(_service(cluster)), "Install": _INSTALL}
+    return ini({"Unit": _unit(cluster, node), "Service": list(_service(cluster)), "Install": _INSTALL})
+
+
+def ini(sections: Mapping[str, Lines]) -> str:
+    """Sections as systemd reads them; a key may stand twice."""
     texts = ("\n".join([f"[{name}]", *(f"{key}={value}" for key, value in lines)]) for name, lines in sections.items())
     return "\n\n".join(texts) + "\n"
 
@@ -82,7 +86,7 @@ def _service(cluster: Cluster) -> Iterator[tuple[str, str]]:
     yield "Restart", "on-failure"  # a server whose KMS refuses at its start ends with 1
     yield "RestartSec", "5"
     yield "ReadWritePaths", " ".join(written_folders(cluster))
-    yield from _CAGE
+    yield from CAGE
     yield from _memory(cluster)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster.render import compose, helm, kubernetes, prometheus, rules, systemd
+from orchestrator.cluster.render import compose, helm, kubernetes, prometheus, rules, systemd, timer
 from orchestrator.cluster.render.generated import marked
 from orchestrator.cluster.render.machine import SEAL_ENV, seal_env_example, seal_variables, settled
 from orchestrator.cluster.render.pods import in_pods
@@ -28,6 +28,9 @@ def _bodies(cluster: Cluster) -> Iterator[tuple[str, str]]:
         yield f"{here}/server.hcl", server_hcl(cluster, node)
         yield f"{here}/{cluster.server}.service", systemd.unit(cluster, node)
         yield f"{here}/docker-compose.yml", compose.compose(cluster, node)
+    if cluster.snapshots:
+        for name, text in timer.snapshot_units(cluster, cluster.snapshots).items():
+            yield f"snapshots/{name}", text
     if seal_variables(cluster):
         yield f"{SEAL_ENV}.example", seal_env_example(cluster)
     pods = in_pods(cluster)

@@ -93,7 +93,7 @@ def _intended(ground: Ground, cluster: Cluster, found: Found, *, empty: bool) ->
         _check_empty(cluster, seen, empty=empty or going_on)
     emptied = tuple(one.node.name for one in seen if _may_hold(one)) if empty and not going_on else ()
     age = found.manifest.age(now()) if found.manifest else None
-    index = (raft.applied(cluster, leader.node) or 0) if leader else 0
+    index = (raft.applied(cluster, leader.url) or 0) if leader else 0
     name = leader.node.name if leader else ""
     return Intended(cluster.name, found, age, name, index, emptied, _digest(cluster.name, found.sha256, bool(leader)))
 

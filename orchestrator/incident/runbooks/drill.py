@@ -131,8 +131,7 @@ def drill(root: Path, name: str, server: str | None = None) -> Drilled:
     if book.drill == NONE:
         raise StrongroomError(f"runbook {name} has no drill: {book.because}")
     began = time.monotonic()
-    with _stage(root, server) as stage:
-        planted = drills.planter(book.drill)(stage)
+    with _stage(root, server) as stage, _planted(book, stage) as planted:
         before = [_living(some) for some in (planted.leaked, planted.others)]
         if planted.breaks:
             planted.breaks()
@@ -153,6 +152,16 @@ def drill(root: Path, name: str, server: str | None = None) -> Drilled:
         return Drilled(
             name, product, round(time.monotonic() - began, 1), tuple(counts), tuple(wrong), tuple(voice.not_run), kept
         )
+
+
+@contextmanager
+def _planted(book: Runbook, stage: Stage) -> Iterator[Planted]:
+    planted = drills.planter(book.drill)(stage)
+    try:
+        yield planted
+    finally:
+        if planted.ends:
+            planted.ends()
 
 
 def _walked(asked: Walk) -> tuple[tuple[str, ...], list[str]]:

@@ -9,7 +9,7 @@ from orchestrator.cluster.machines import helpers
 from orchestrator.local import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from orchestrator.declared import Seal
@@ -57,9 +57,17 @@ class StaticKey:
 BESIDE: Mapping[str, Beside] = {"awskms": Kms(), "static": StaticKey()}
 
 
+def kms(home: Path) -> Mapping[str, bytes]:
+    """The keys that it knew last: none before a seal asks for one."""
+    return {"keys.json": (files.read(home / helpers.Kms.folder / "keys.json") or "[]").encode()}
+
+
 def postgresql(home: Path) -> Mapping[str, bytes]:
     """Who may come in: with the password that lies in the cluster's folder."""
     here = files.private_folder(home / "postgresql")
     if not (here / "password").exists():
         files.write(here / "password", secrets.token_hex(24))
     return {"password": (here / "password").read_bytes(), "pg_hba.conf": _HBA.encode()}
+
+
+OTHERS: Mapping[str, Callable[[Path], Mapping[str, bytes]]] = {"kms": kms, "postgresql": postgresql}

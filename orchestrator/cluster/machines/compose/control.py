@@ -9,8 +9,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.machines import authority
-from orchestrator.cluster.machines.compose import beside, description, images, ways
-from orchestrator.cluster.machines.compose.beside import BESIDE, CONFIG
+from orchestrator.cluster.machines.compose import description, images, ways
+from orchestrator.cluster.machines.compose.beside import BESIDE, CONFIG, OTHERS
 from orchestrator.cluster.machines.compose.description import FILE
 from orchestrator.cluster.machines.local import HOST, folder
 from orchestrator.cluster.render.server import server_hcl
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 PORT = 8200
 _DATA, _AUDIT = "/bao/data", "/bao/audit"
 _TLS = Tls(f"{CONFIG}/node.crt", f"{CONFIG}/node.key", f"{CONFIG}/ca.crt")
-_OTHERS = ("kms", "postgresql")
 _HEALTHY = 120.0
 _INSTALLED, _STARTED = "installed.hcl", "started.hcl"  # what it will start with, and what it did
 
@@ -186,7 +185,7 @@ class Compose:
 
     def _others(self) -> list[str]:
         """The services beside the nodes."""
-        return [name for name in _OTHERS if name in self.description.services]
+        return [name for name in OTHERS if name in self.description.services]
 
     def _bring(self, service: Service) -> None:
         """Give a service beside the nodes its files; it reads them when it starts."""
@@ -216,12 +215,10 @@ class Compose:
 
     def _files_beside(self, service: str) -> dict[str, bytes]:
         """What a service beside the nodes finds in its volume."""
-        found: dict[str, bytes] = {}
+        found = dict(OTHERS[service](self.home))
         for seal in self._seals():
             if (helper := BESIDE.get(seal.kind)) and helper.service == service:
                 found |= helper.files(self.home, seal)
-        if service == "postgresql":
-            found |= beside.postgresql(self.home)
         return found
 
     def _at(self, service: str) -> Path:
@@ -240,7 +237,7 @@ class Compose:
     def _save_ports(self) -> None:
         """Ports of last time, but anew from the kernel where the service does not run and its port is taken."""
         ports, said = dict(_state(self.home)["ports"]), self._said
-        for service in (*(one.name for one in self.declared.nodes), *_OTHERS):
+        for service in (*(one.name for one in self.declared.nodes), *OTHERS):
             if fixed := said.get(_variable(service, "PORT")):
                 ports[service] = int(fixed)
             elif service not in ports or not (self.engine.running(service) or process.is_free(ports[service])):

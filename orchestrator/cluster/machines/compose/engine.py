@@ -13,6 +13,7 @@ import docker  # noqa: TID251 - the one place
 from docker.context import ContextAPI  # noqa: TID251
 from docker.errors import APIError, BuildError, DockerException, NotFound  # noqa: TID251
 from docker.types import Ulimit  # noqa: TID251
+from requests.exceptions import RequestException
 
 from orchestrator.cluster.machines.compose.rootfs import USER
 from orchestrator.errors import StrongroomError, Unreachable
@@ -221,7 +222,7 @@ def answering() -> Iterator[None]:
         yield
     except APIError as error:
         raise StrongroomError(f"the container engine refuses: {error.explanation or error}") from error
-    except DockerException as error:
+    except (DockerException, RequestException) as error:
         raise StrongroomError(f"the container engine fails: {_why(error)}") from error
 
 

@@ -51,6 +51,7 @@ class Planted:
     answers: Mapping[str, str] = field(default_factory=dict)
     hands: Mapping[str, Callable[[], None]] = field(default_factory=dict)  # a command of a manual step: who does it
     breaks: Callable[[], None] | None = None  # the fault, made after all lives were counted
+    ends: Callable[[], None] | None = None  # takes away what stands beside the server
     proven: bool = True  # whether the server itself can prove all of it
 
 
