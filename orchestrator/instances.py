@@ -10,7 +10,7 @@ from orchestrator.catalog import named
 from orchestrator.config.checks import lacks
 from orchestrator.declared import Declaration
 from orchestrator.documents import Json, Spec, get
-from orchestrator.model import Attribute, Found, Kind, Object, Part, Resource, held
+from orchestrator.model import Attribute, Kind, Object, Part, Resource, held, inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -98,17 +98,8 @@ class Instance:
         if not found or found[0] is None:
             return None
         if self.resource.found:
-            return self._inside(self.resource.found, found[0])
+            return inside(self.resource.found, found[0], self.names)
         return {key: value for document in found for key, value in (document or {}).items()}
-
-    def _inside(self, found: Found, document: Mapping[str, Json]) -> Mapping[str, Json] | None:
-        held = get(document, found.inside) if found.inside else document
-        several = held if isinstance(held, list) else [held, *(held.values() if isinstance(held, dict) else ())]
-        wanted = {name: template.format_map(self.names) for name, template in found.match.items()}
-        return next(
-            (one for one in several if isinstance(one, dict) and all(one.get(key) == wanted[key] for key in wanted)),
-            None,
-        )
 
     def import_id(self, live: Mapping[str, Json]) -> str:
         """By what Terraform imports it; an id that the server made is in its live document."""

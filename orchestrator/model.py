@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from orchestrator.documents import get
 from orchestrator.shapes import HCL, Shape
 
 if TYPE_CHECKING:
@@ -107,6 +108,19 @@ class Attribute:
 
 
 @dataclass(frozen=True)
+class Found:
+    """Where a live object shows whose path holds an id that only the server knows.
+
+    A path that ends in `/` is a list. `inside` leads to the object in the answer: to itself, to one of a list or of a
+    map of them; `match` tells which, by templates over the YAML's settings, in a `Write` over the attributes.
+    """
+
+    path: str
+    inside: str = ""
+    match: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Write:
     """One request of a create or an update: the path, and which settings it carries; none: all.
 
@@ -121,20 +135,8 @@ class Write:
     data: Mapping[str, Json] = field(default_factory=dict)  # what it carries besides; texts are templates
     form: Callable[[dict[str, Json]], dict[str, Json]] | None = None  # makes of the settings what the API wants
     follows: bool = False  # sent after another that was, to put it into effect: it carries `data` alone
-    once: bool = False  # a second one makes another, or is refused: not repeated blindly when an answer is lost
-
-
-@dataclass(frozen=True)
-class Found:
-    """Where a live object shows whose path holds an id that only the server knows.
-
-    A path that ends in `/` is a list. `inside` leads to the object in the answer: to itself, to one of a list or of a
-    map of them; `match` tells which, by templates over the YAML's settings.
-    """
-
-    path: str
-    inside: str = ""
-    match: Mapping[str, str] = field(default_factory=dict)
+    once: bool = False  # a second one makes another, is refused or tells less: not repeated blindly after a lost answer
+    made: Found | None = None  # where what it made shows, when the answer that told its id is lost
 
 
 @dataclass(frozen=True)
@@ -414,3 +416,14 @@ def held(resource: Resource, answer: Mapping[str, Json] | None, within: str) -> 
     """The object in what its path answers; None where the answer says that there is none."""
     found = answer if answer is None or not within else answer.get(within)
     return None if found is None or (resource.flag and not found.get(resource.flag)) else found
+
+
+def inside(found: Found, document: Mapping[str, Json], names: Mapping[str, str]) -> Mapping[str, Json] | None:
+    """The object in a document that holds it, alone or among others; None where it does not."""
+    holder = get(document, found.inside) if found.inside else document
+    several = holder if isinstance(holder, list) else [holder, *(holder.values() if isinstance(holder, dict) else ())]
+    wanted = {name: template.format_map(names) for name, template in found.match.items()}
+    return next(
+        (one for one in several if isinstance(one, dict) and all(one.get(key) == wanted[key] for key in wanted)),
+        None,
+    )

@@ -16,6 +16,9 @@ _POLICIES = Field(
     replace(SET, canon=lambda value: sorted(name.lower() for name in value or [])), names="policy"
 )  # OpenBao lower-cases them
 _NAMED = {"name": "{name}"}
+_BY = {"name": "{name}", "mount_accessor": "{mount_accessor}"}
+_ALIAS_MADE = Found("identity/entity/id/{canonical_id}", "aliases", _BY)
+_GROUP_ALIAS_MADE = Found("identity/group/id/{canonical_id}", "alias", _BY)
 _ELSEWHERE = Field(FLAG, yaml=False, readable=False)
 
 ENTITY = Resource(
@@ -32,7 +35,14 @@ ENTITY = Resource(
         "external_policies": _ELSEWHERE,
     },
     writes=(
-        Write("identity/entity", ("policies", "metadata", "disabled"), on=("create",), data=_NAMED),
+        Write(
+            "identity/entity",
+            ("policies", "metadata", "disabled"),
+            on=("create",),
+            data=_NAMED,
+            once=True,
+            made=Found("identity/entity/name/{name}"),
+        ),
         Write(_ENTITY, ("policies", "metadata", "disabled"), on=("update",)),
     ),
     after=AFTER_POLICIES,
@@ -52,7 +62,7 @@ ALIAS = Resource(
         "external_id": Field(TEXT, yaml=False, readable=False),
         "issuer": Field(TEXT, yaml=False, readable=False),
     },
-    writes=(Write("identity/entity-alias", on=("create",)), Write(_ALIAS, on=("update",))),
+    writes=(Write("identity/entity-alias", on=("create",), once=True, made=_ALIAS_MADE), Write(_ALIAS, on=("update",))),
 )
 
 GROUP = Resource(
@@ -84,7 +94,10 @@ GROUP = Resource(
         "external_member_group_ids": _ELSEWHERE,
         "external_policies": _ELSEWHERE,
     },
-    writes=(Write("identity/group", on=("create",), data=_NAMED), Write(_GROUP, on=("update",))),
+    writes=(
+        Write("identity/group", on=("create",), data=_NAMED, once=True, made=Found("identity/group/name/{name}")),
+        Write(_GROUP, on=("update",)),
+    ),
     after=AFTER_POLICIES,
     outlived=True,
 )
@@ -123,7 +136,10 @@ GROUP_ALIAS = Resource(
         ),
         "mount": Field(TEXT, "mount_accessor", "mount_accessor", required=True, names="auth", by="accessor"),
     },
-    writes=(Write("identity/group-alias", on=("create",)), Write(_GROUP_ALIAS, on=("update",))),
+    writes=(
+        Write("identity/group-alias", on=("create",), once=True, made=_GROUP_ALIAS_MADE),
+        Write(_GROUP_ALIAS, on=("update",)),
+    ),
 )
 
 IDENTITY = Kind(

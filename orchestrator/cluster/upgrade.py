@@ -93,7 +93,8 @@ def _one(ground: Ground, step: Step) -> None:
 
 def _replace(ground: Ground, step: Step) -> None:
     node = _node(ground, step.node)
-    ground.tell(f"{node.name}: {step.before} -> {step.after} ({step.why})")
+    to = f"{step.before} -> {step.after}" if step.before != step.after else f"{step.before} again"
+    ground.tell(f"{node.name}: {to} ({step.why})")
     try:
         if step.restarts:
             ground.control.install(node)

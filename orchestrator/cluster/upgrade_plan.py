@@ -94,8 +94,17 @@ def _problems(ground: Ground, seen: Sequence[Seen], steps: Sequence[Step]) -> It
             yield f"{one.node.name} has the seal {one.seal_type}, and {cluster.seal.kind} is declared; {_MIGRATION}"
     if cluster.migrate_from:
         yield f"migrate_from: a migration from {cluster.migrate_from.kind} is declared; {_MIGRATION}"
-    if steps and not ground.auto and not ground.shares:
+    if steps and not ground.auto:
+        yield from _few_shares(ground, seen, steps)
+
+
+def _few_shares(ground: Ground, seen: Sequence[Seen], steps: Sequence[Step]) -> Iterator[str]:
+    """Each node is sealed once it was started anew, and nobody else gives shares meanwhile."""
+    needed, given = max(int(one.seal.document.get("t") or 0) for one in seen), len(ground.shares)
+    if not given:
         yield opening.no_shares(ground, [step.node for step in steps])
+    elif given < needed:
+        yield f"each node takes {needed} shares to be opened again, and {given} is given: give all of them by --keys"
 
 
 def _is_older(declared: str, live: str) -> bool:

@@ -135,7 +135,10 @@ class Wire:
         except RequestException as error:
             cause = _innermost(error)
             why = replies.why_unreachable(self.name, cause, type(error).__name__)
-            failure = self._lost(cause)(why)
+            kind = self._lost(cause)
+            if kind is Unclear and method not in _READS:
+                why = f"the answer to {method} {target} of {self.name} was lost: it may have been carried out, or not"
+            failure = kind(why)
         else:
             self.served.set()
             return reply

@@ -131,6 +131,19 @@ def test_a_share_is_never_an_argument(house: House) -> None:
     )
 
 
+def test_an_upgrade_asks_for_all_the_shares_before_it_stops_a_node(house: House) -> None:
+    house.write(declared("2.7.2", SHAMIR, telemetry={"prometheus_retention": "48h"}))
+    with pytest.raises(Refused) as caught:
+        commands.plan(asked(house, share_files(house)[0]))
+    enough = commands.plan(asked(house, *share_files(house)[:2]))
+    house.write(declared("2.7.2", SHAMIR))
+
+    assert str(caught.value) == (
+        "each node takes 2 shares to be opened again, and 1 is given: give all of them by --keys"
+    )
+    assert {step.why for step in enough.steps} == {"another configuration"}
+
+
 def test_the_leadership_goes_to_another_node(house: House) -> None:
     before = leader_of(house)
     handed = commands.step_down(asked(house))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.documents import Json, get, put
-from orchestrator.model import Resource, Write, held
+from orchestrator.model import Resource, Write, held, inside
 from orchestrator.shapes import alike
 from orchestrator.terraform.provider.api import Api, ApiError
 from orchestrator.terraform.provider.contract import Diagnosed
@@ -124,7 +124,7 @@ class LiveObject:
             raise diagnosed(self.resource, error) from error
         return nest(self.resource, found)
 
-    def _sent(self, write: Write, body: Json) -> dict[str, Json]:
+    def _sent(self, write: Write, body: Json) -> Mapping[str, Json]:
         """What a request answers. Where that is lost of one that cannot be repeated, what stands tells what it did."""
         lost: ApiError | None = None
         while True:
@@ -133,21 +133,29 @@ class LiveObject:
             except ApiError as error:
                 if lost is None and not (write.once and error.unclear):
                     raise
-                stands = self._stands(write)
-                if stands:
-                    return {}
-                if lost is not None or stands is None:
-                    raise _unknown(lost or error) from error
+                made = self._made(write, lost or error)
+                if made is not None:
+                    return made
+                if lost is not None:
+                    raise _unknown(lost) from error
                 lost = error
 
-    def _stands(self, write: Write) -> bool | None:
-        """Whether what a request sends is there; None where the server cannot be asked."""
+    def _made(self, write: Write, lost: ApiError) -> Mapping[str, Json] | None:
+        """What a request made whose answer is lost; None where it made nothing."""
+        texts = _texts(self.flat)
         try:
-            paths = [self._path(one) for one in self.resource.read_paths]
-        except KeyError:  # only the answer would have told its id
-            return None
-        if not paths or self._skips("read"):
-            return None
+            path = (write.made.path if write.made else self.resource.read_paths[0]).format_map(texts)
+        except (KeyError, IndexError):  # only the answer would have told its id, or nothing can be asked
+            raise _unknown(lost) from lost
+        if write.made is not None:
+            document = self.api.read(path, self._namespace, self.resource.gone)
+            return None if document is None else inside(write.made, document, texts)
+        if self._skips("read"):
+            raise _unknown(lost) from lost
+        return {} if self._stands(write) else None
+
+    def _stands(self, write: Write) -> bool:
+        """Whether what a request sends is there."""
         found = self.read()
         sent = [one.terraform for one in self._carried(write) if one.field.readable and not one.write_only]
         told = [name for name in sent if self.flat[name] is not None and self.flat[name] is not UNKNOWN]
