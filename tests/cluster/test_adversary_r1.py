@@ -160,8 +160,6 @@ def test_a_cluster_whose_file_is_gone_is_taken_down_and_what_it_wrote_elsewhere_
 
     assert stopped == ("n1",)
     assert str(asleep.value) == "cluster house does not run; start it: invoke cluster.up -c house"
-    assert told == [
-        "left, as it is not in the cluster's folder: keys, login/role-id, login/secret-id; "
-         "move it away before the next up"
-    ]
+    line = "left, as it is not in the cluster's folder: keys, login/role-id, login/secret-id; "
+    assert told == [f"{line}move it away before the next up"]
     assert there == ["lock"]
