@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster import keys, nodes
 from orchestrator.cluster.seals import SEALS
-from orchestrator.errors import Refused, StrongroomError
+from orchestrator.errors import Refused, StrongroomError, Unreachable
 from orchestrator.live import probe
 from orchestrator.live.session import connect
 from orchestrator.local import files
@@ -179,7 +179,10 @@ def _shares(cluster: Cluster, said: Said) -> keys.Shares:
 def unlock(ground: Ground) -> None:
     """Have every node unsealed, by itself or with the shares that lie here."""
     if SEALS[ground.cluster.seal.kind].auto:
-        nodes.wait(ground.cluster, "every node unseals itself", _all_open, PATIENCE)
+        try:
+            nodes.wait(ground.cluster, "every node unseals itself", _all_open, PATIENCE)
+        except Unreachable as error:
+            raise Unreachable(f"{error}{_last_words(ground)}") from error
         return
     shares = keys.bare(ground.keys, "unseal")
     seen = nodes.wait(ground.cluster, "every node answers", _all_answer, PATIENCE)
@@ -188,6 +191,13 @@ def unlock(ground: Ground) -> None:
     for node in ground.cluster.nodes:
         unseal(ground.cluster, node, shares)
     nodes.wait(ground.cluster, "every node is unsealed", _all_open, PATIENCE)
+
+
+def _last_words(ground: Ground) -> str:
+    """Why the first node that is not open is so, as its log has it."""
+    shut = next((one for one in nodes.look(ground.cluster) if not _all_open([one])), None)
+    log = ground.control.why(shut.node) if shut and ground.control else ""
+    return f"; the log of {shut.node.name} ends with:\n{log}" if shut and log else ""
 
 
 def _by_hand(ground: Ground) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.cluster import beginning, keys, nodes
 from orchestrator.cluster.beginning import Begun, Ground
 from orchestrator.cluster.machines import choose, local
+from orchestrator.cluster.members import is_version
 from orchestrator.commands import plan as plans
 from orchestrator.config import clusters
 from orchestrator.config.load import load
@@ -47,13 +48,24 @@ def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], 
         for node in control.cluster.nodes:
             control.install(node)
         for node in control.cluster.nodes:
-            tell(f"starting {node.name}")
+            if not control.runs(node):
+                tell(f"starting {node.name}")
             control.start(node)
         cluster = control.cluster
         ground = Ground(root, cluster, control, environ, applier(root, progress), tell)
         begun = beginning.begin(ground) if _is_new(root, cluster, control) else None
         beginning.unlock(ground)
-        return Raised(cluster, nodes.wait(cluster, "every node is open, and one leads", _serves, _STARTS), begun)
+        seen = nodes.wait(cluster, "every node is open, and one leads", _serves, _STARTS)
+        _tell_old(control, seen, tell)
+        return Raised(cluster, seen, begun)
+
+
+def _tell_old(control: Machines, seen: Sequence[Seen], tell: Callable[[str], None]) -> None:
+    """What runs is left as it is: one node after the other is for an upgrade."""
+    wanted, name = control.cluster.version, control.cluster.name
+    others = [one.node.name for one in seen if not is_version(wanted, one.version) or not control.is_current(one.node)]
+    if others:
+        tell(f"{', '.join(others)}: runs what was declared before; change it by invoke cluster.upgrade -c {name}")
 
 
 def check(root: Path, declared: Cluster) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.cluster import keys
+from orchestrator.cluster import beginning, keys
 from orchestrator.cluster.machines import local
 from orchestrator.commands import cluster as commands
 from orchestrator.config import clusters
@@ -163,3 +163,22 @@ def test_a_cluster_whose_file_is_gone_is_taken_down_and_what_it_wrote_elsewhere_
     line = "left, as it is not in the cluster's folder: keys, login/role-id, login/secret-id; "
     assert told == [f"{line}move it away before the next up"]
     assert there == ["lock"]
+
+
+@pytest.mark.server
+def test_up_tells_which_nodes_run_what_was_declared_before_and_why_one_does_not_unseal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[str]()
+    with standing(tmp_path, declared("2.7.2", STATIC, size=1)) as house:
+        house.write(declared("2.7.2", {"static": {"current_key_id": "k2", "current_key": "file:///local"}}, size=1))
+        commands.up(house.root, NAME, house.environ, told.append, no_progress)
+        house.down()
+        monkeypatch.setattr(beginning, "PATIENCE", 3.0)
+        with pytest.raises(Unreachable) as caught:
+            house.up()
+
+    assert told == ["n1: runs what was declared before; change it by invoke cluster.upgrade -c house"]
+    first, *log = str(caught.value).splitlines()
+    assert first == ("cluster house: every node unseals itself: not within 3 s; n1: sealed; the log of n1 ends with:")
+    assert any("unknown key id for data: `k1`" in line for line in log)
