@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SECONDS = 60.0
-ELSEWHERE = {f"{product}_{name}" for product in ("VAULT", "BAO") for name in ("ADDR", "CACERT", "NAMESPACE")}
+ELSEWHERE = {
+    f"{product}_{name}" for product in ("VAULT", "BAO") for name in ("ADDR", "CACERT", "NAMESPACE", "SKIP_VERIFY")
+}
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,7 @@ def check(root: Path, declared: Cluster) -> None:
 
 def _is_new(root: Path, cluster: Cluster, control: Machines) -> bool:
     """Whether it is empty, or an earlier beginning did not end; nodes with a lost storage may never answer."""
-    place = keys.folder(root, cluster)
-    if (place / keys.ROOT_TOKEN).exists() or (place / keys.UNFINISHED).exists():
+    if keys.is_begun(keys.folder(root, cluster)):
         return True
     seen = nodes.wait(cluster, "every node answers", _Starting(control), _STARTS)
     return not any(one.initialised for one in seen)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.cluster import beginning, keys
+from orchestrator.cluster import beginning, keys, lead
 from orchestrator.cluster.machines import local
 from orchestrator.commands import cluster as commands
+from orchestrator.commands.health import status
 from orchestrator.config import clusters
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError, Unreachable
 from orchestrator.live import probe
@@ -166,18 +167,27 @@ def test_a_cluster_whose_file_is_gone_is_taken_down_and_what_it_wrote_elsewhere_
 
 
 @pytest.mark.server
-def test_up_tells_which_nodes_run_what_was_declared_before_and_why_one_does_not_unseal(
+def test_what_up_leaves_as_it_is_and_what_it_could_not_end_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = list[str]()
     with standing(tmp_path, declared("2.7.2", STATIC, size=1)) as house:
         house.write(declared("2.7.2", {"static": {"current_key_id": "k2", "current_key": "file:///local"}}, size=1))
         commands.up(house.root, NAME, house.environ, told.append, no_progress)
+        before = status(house.root, NAME, house.environ)[0].begins
+        place = keys.folder(house.root, house.declared)
+        keys.save_token(place, "left by a beginning that was killed")
+        after = status(house.root, NAME, house.environ)[0].begins
+        keys.forget_token(place)
+        with lead.session(house.root, house.declared, {**house.environ, "VAULT_SKIP_VERIFY": "perhaps"}) as led:
+            who = led.who
         house.down()
         monkeypatch.setattr(beginning, "PATIENCE", 3.0)
         with pytest.raises(Unreachable) as caught:
             house.up()
 
+    assert (before, after) == ("", str(place))
+    assert who == "approle (default, strongroom)"
     assert told == ["n1: runs what was declared before; change it by invoke cluster.upgrade -c house"]
     first, *log = str(caught.value).splitlines()
     assert first == ("cluster house: every node unseals itself: not within 3 s; n1: sealed; the log of n1 ends with:")

@@ -88,6 +88,16 @@ def test_a_cluster_with_nothing_wrong_is_healthy() -> None:
                 *(f"{one.name}: is empty: it has not joined" for one in NODES),
             ],
         ),
+        (
+            facts(begins="keys"),
+            1,
+            [
+                (
+                    "prod: its beginning has not ended, and its root token may lie in keys; end it: "
+                    "invoke cluster.init -c prod"
+                )
+            ],
+        ),
         (facts(nodes=changed("n2", skew=-7.0)), 1, ["n2: its clock is 7 s behind of this machine's"]),
         (facts(nodes=changed("n2", room=Room(4096, 1 << 30))), 1, ["n2: its disk is full: 4 KiB of it are left"]),
         (
