@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.cluster import beginning, keys, lead
-from orchestrator.cluster.machines import local
+from orchestrator.cluster.machines import choose, local
 from orchestrator.commands import cluster as commands
 from orchestrator.commands.health import status
 from orchestrator.config import clusters
+from orchestrator.declared import Cluster, Listener, Node, Tls
 from orchestrator.errors import ConfigInvalid, Refused, StrongroomError, Unreachable
 from orchestrator.live import probe
 from orchestrator.live.session import connect
@@ -192,3 +193,15 @@ def test_what_up_leaves_as_it_is_and_what_it_could_not_end_is_told(
     first, *log = str(caught.value).splitlines()
     assert first == ("cluster house: every node unseals itself: not within 3 s; n1: sealed; the log of n1 ends with:")
     assert any("unknown key id for data: `k1`" in line for line in log)
+
+
+def test_nodes_are_not_called_silent_where_the_file_of_their_ca_is_missing(tmp_path: Path) -> None:
+    tls = Tls("node.crt", "node.key", "tls/ca.crt")
+    far = Cluster("far", "openbao", "2.7.2", nodes=(Node("n1", "10.0.1.11"),), listener=Listener(tls=tls))
+    with pytest.raises(StrongroomError) as caught:
+        choose.placed(tmp_path, far)
+
+    assert str(caught.value) == (
+        f"cluster far: the CA's file {tmp_path}/tls/ca.crt is not there, by which its nodes are trusted; "
+        "put it back, or correct listener/tls/ca"
+    )

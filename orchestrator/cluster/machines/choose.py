@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import nodes
@@ -11,13 +12,12 @@ from orchestrator.cluster.machines import local
 from orchestrator.cluster.machines.commands import Commands
 from orchestrator.cluster.machines.compose import control
 from orchestrator.cluster.machines.compose.control import Compose
-from orchestrator.errors import Refused, Unreachable
+from orchestrator.errors import Refused, StrongroomError, Unreachable
 from orchestrator.local import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from orchestrator.cluster.machines.control import Control, Machines
     from orchestrator.declared import Cluster
@@ -95,9 +95,15 @@ def placed(root: Path, declared: Cluster) -> Cluster:
         found = _HERE[declared.run].placed(root, declared)
         if found is None:
             raise Unreachable(_asleep(declared))
-        return found
-    ca = declared.ca_cert or (declared.listener.tls.ca if declared.listener.tls else "")
-    return replace(declared, ca_cert=str(root / ca) if ca else "")
+    else:
+        ca = declared.ca_cert or (declared.listener.tls.ca if declared.listener.tls else "")
+        found = replace(declared, ca_cert=str(root / ca) if ca else "")
+    if found.ca_cert and not Path(found.ca_cert).is_file():  # else every node would be told to be out of reach
+        raise StrongroomError(
+            f"cluster {declared.name}: the CA's file {found.ca_cert} is not there, by which its nodes are trusted; "
+            "put it back, or correct listener/tls/ca"
+        )
+    return found
 
 
 def awake(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Cluster:
