@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster import keys, nodes
 from orchestrator.cluster.seals import SEALS
-from orchestrator.errors import Refused, StrongroomError
+from orchestrator.errors import Refused, StrongroomError, Unreachable
 from orchestrator.live import probe
 from orchestrator.live.session import connect
 from orchestrator.local import files
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.live.probe import Said
 
 PATIENCE = 60.0
+_BEGUN = "already initialized"  # the server's words: somebody else was faster, and has the keys
 _NO_ENVIRONMENT = "VAULT_", "BAO_"
 
 
@@ -106,7 +107,7 @@ def _initialise(ground: Ground) -> None:
     said = probe.ask(first.url, "sys/init", ca=ca, method="PUT", body=body, seconds=PATIENCE)
     if not said.ok:
         after = nodes.see(ground.cluster, first.node)
-        if said.status and after.answers and not after.initialised:
+        if _BEGUN in said.words or (said.status and after.answers and not after.initialised):
             keys.finished(place)
         raise StrongroomError(f"{first.node.name}: sys/init is refused: {said.words}")
     keys.save(place, ground.cluster, _shares(ground.cluster, said))
@@ -125,9 +126,10 @@ def _start_over(ground: Ground) -> None:
 def _empty(ground: Ground, told: str) -> None:
     if ground.control is None:
         raise Refused(
-            f"an earlier init of {ground.cluster.name} ended before it saved the keys, so its storage holds nothing "
-            f"and cannot be opened ({told}): stop the nodes, delete {ground.cluster.raft.path} on each, start them, "
-            "and run this again"
+            f"an earlier init of {ground.cluster.name} ended before it saved the keys. If nobody else has initialised "
+            f"it since, its storage holds nothing and cannot be opened ({told}): stop the nodes, delete "
+            f"{ground.cluster.raft.path} on each, start them, and run this again. Else delete "
+            f"{ground.keys / keys.UNFINISHED}"
         )
     ground.tell("an earlier init ended before it saved the keys; the storage held nothing and is made anew")
     for node in ground.cluster.nodes:
@@ -177,7 +179,10 @@ def _shares(cluster: Cluster, said: Said) -> keys.Shares:
 def unlock(ground: Ground) -> None:
     """Have every node unsealed, by itself or with the shares that lie here."""
     if SEALS[ground.cluster.seal.kind].auto:
-        nodes.wait(ground.cluster, "every node unseals itself", _all_open, PATIENCE)
+        try:
+            nodes.wait(ground.cluster, "every node unseals itself", _all_open, PATIENCE)
+        except Unreachable as error:
+            raise Unreachable(f"{error}{_last_words(ground)}") from error
         return
     shares = keys.bare(ground.keys, "unseal")
     seen = nodes.wait(ground.cluster, "every node answers", _all_answer, PATIENCE)
@@ -186,6 +191,13 @@ def unlock(ground: Ground) -> None:
     for node in ground.cluster.nodes:
         unseal(ground.cluster, node, shares)
     nodes.wait(ground.cluster, "every node is unsealed", _all_open, PATIENCE)
+
+
+def _last_words(ground: Ground) -> str:
+    """Why the first node that is not open is so, as its log has it."""
+    shut = next((one for one in nodes.look(ground.cluster) if not _all_open([one])), None)
+    log = ground.control.why(shut.node) if shut and ground.control else ""
+    return f"; the log of {shut.node.name} ends with:\n{log}" if shut and log else ""
 
 
 def _by_hand(ground: Ground) -> str:

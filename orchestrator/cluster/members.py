@@ -128,6 +128,7 @@ def _votes(led: Led, name: str) -> Standing:
 
 def leave(ground: Ground, name: str, agree: Callable[[Leaving], None]) -> Leaving:
     """Take a node out for good: stopped, wiped, and no peer any more; run again after it was killed, it goes on."""
+    ground.control.require("stop", "wipe")
     with ground.session() as led:
         now = stand(led)
         node = ground.cluster.node(name) or _known(ground, now, name)

@@ -45,6 +45,9 @@ class Dying:
     def cluster(self) -> Cluster:
         return self.real.cluster
 
+    def require(self, *verbs: str) -> None:
+        self.real.require(*verbs)
+
     def prepare(self) -> None:
         self.real.prepare()
 

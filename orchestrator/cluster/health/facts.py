@@ -136,6 +136,7 @@ class Facts:
     inside: Inside | Unknown
     lag: Mapping[str, int | Unknown]  # by node: entries it has not applied though it had time to
     snapshot: Snapshot | Unknown | None  # None where none is declared
+    begins: str = ""  # the folder in which a beginning that has not ended keeps its root token
 
     @property
     def leaders(self) -> tuple[NodeFacts, ...]:

@@ -138,9 +138,10 @@ def _replaced(
     """Save what is there now, then put the snapshot in its place."""
     before = take(ground, why=WHY).manifest
     with at_leader(ground, cluster) as session:
+        if not (same := _same_keys(found, session.cluster_id)):
+            control.require("stop", "start")
         ground.tell(f"restoring {found.file.name} at {session.address}")
         seen = sent.send(cluster, session.address, session.token, found)
-        same = _same_keys(found, session.cluster_id)
     if not same:
         seen = _restarted(ground, cluster, control)
     return before, seen
