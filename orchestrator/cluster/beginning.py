@@ -105,8 +105,7 @@ def _initialise(ground: Ground) -> None:
     ca = nodes.trusted(ground.cluster)
     said = probe.ask(first.url, "sys/init", ca=ca, method="PUT", body=body, seconds=PATIENCE)
     if not said.ok:
-        after = nodes.see(ground.cluster, first.node)
-        if said.status and after.answers and not after.initialised:
+        if nodes.unbegun(ground.cluster, first.node, said):
             keys.finished(place)
         raise StrongroomError(f"{first.node.name}: sys/init is refused: {said.words}")
     keys.save(place, ground.cluster, _shares(ground.cluster, said))

@@ -48,6 +48,9 @@ class Dying:
     def prepare(self) -> None:
         self.real.prepare()
 
+    def require(self, *verbs: str) -> None:
+        self.real.require(*verbs)
+
     def install(self, node: Node) -> None:
         self.real.install(node)
         self.fuse.burn(f"installed {node.name}")

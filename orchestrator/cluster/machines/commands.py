@@ -30,7 +30,10 @@ class Commands:
     environ: Mapping[str, str] = field(repr=False)
 
     def prepare(self) -> None:
-        for verb in ("install", "start", "stop"):
+        self.require("install", "start", "stop")
+
+    def require(self, *verbs: str) -> None:
+        for verb in verbs:
             self._command(verb)
 
     def install(self, node: Node) -> None:

@@ -23,6 +23,9 @@ class Control(Protocol):
         No node that runs is touched.
         """
 
+    def require(self, *verbs: str) -> None:
+        """Refused where one of these cannot be done to a node from here: stop, start, install, wipe."""
+
     def install(self, node: Node) -> None:
         """Have it start next time with the program and the configuration that are declared now."""
 

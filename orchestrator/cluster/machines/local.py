@@ -129,6 +129,9 @@ class Local:
             )
         self.place()
 
+    def require(self, *verbs: str) -> None:
+        """All of it can be done here."""
+
     def fetch(self) -> None:
         """Have the declared server's program on this machine."""
         servers.fetch(self._program(), self.lock)

@@ -264,6 +264,9 @@ class Compose:
     def prepare(self) -> None:
         self.place()
 
+    def require(self, *verbs: str) -> None:
+        """All of it can be done here."""
+
     def install(self, node: Node) -> None:
         self._save(versions={**_state(self.home)["versions"], node.name: self.declared.version})
         service = self.description.services[node.name]
