@@ -149,14 +149,15 @@ def _refuse_initialised(seen: Sequence[Seen]) -> None:
 
 
 def _refuse_stale_login(ground: Ground) -> None:
-    """A SecretID of another cluster would be taken for the one of this."""
+    """What another cluster's login left would be taken for that of this."""
     login = ground.cluster.login
-    file = login.settings.get("secret_id", "") if login else ""
-    if file.startswith("file:") and (ground.root / file.removeprefix("file:")).exists():
-        raise Refused(
-            f"{file.removeprefix('file:')} is there before the cluster is, so it is the login of another one; "
-            "move it away, or name another file in `login:`"
-        )
+    for name in ("secret_id", "role_id"):
+        file = login.settings.get(name, "") if login else ""
+        if file.startswith("file:") and (ground.root / file.removeprefix("file:")).exists():
+            raise Refused(
+                f"{file.removeprefix('file:')} is there before the cluster is, so it is the login of another one; "
+                "move it away, or name another file in `login:`"
+            )
 
 
 def _asked(ground: Ground) -> dict[str, Json]:
