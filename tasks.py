@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke import Collection, task  # noqa: TID251 - the one module that may
+from invoke.main import program  # noqa: TID251 - the one module that may
 
 from orchestrator.entry import answering, ask
 from orchestrator.tasks import (
@@ -579,3 +580,14 @@ namespace = Collection(
     snapshots,
     incident,
 )
+
+
+def _help_first() -> None:
+    """`invoke TASK --help`: where an argument must be given, Invoke would take `--help` for its value, and run."""
+    words = program.core.unparsed if hasattr(program, "core") else []
+    if "--help" in words[1:]:
+        program.core[0].args["help"].value = words[0]
+        words.clear()
+
+
+_help_first()
