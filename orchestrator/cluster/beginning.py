@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from orchestrator.live.probe import Said
 
 PATIENCE = 60.0
-_BEGUN = "already initialized"  # the server's words: somebody else was faster, and has the keys
 _NO_ENVIRONMENT = "VAULT_", "BAO_"
 
 
@@ -106,8 +105,7 @@ def _initialise(ground: Ground) -> None:
     ca = nodes.trusted(ground.cluster)
     said = probe.ask(first.url, "sys/init", ca=ca, method="PUT", body=body, seconds=PATIENCE)
     if not said.ok:
-        after = nodes.see(ground.cluster, first.node)
-        if _BEGUN in said.words or (said.status and after.answers and not after.initialised):
+        if nodes.unbegun(ground.cluster, first.node, said):
             keys.finished(place)
         raise StrongroomError(f"{first.node.name}: sys/init is refused: {said.words}")
     keys.save(place, ground.cluster, _shares(ground.cluster, said))
@@ -152,14 +150,15 @@ def _refuse_initialised(seen: Sequence[Seen]) -> None:
 
 
 def _refuse_stale_login(ground: Ground) -> None:
-    """A SecretID of another cluster would be taken for the one of this."""
+    """What another cluster's login left would be taken for that of this."""
     login = ground.cluster.login
-    file = login.settings.get("secret_id", "") if login else ""
-    if file.startswith("file:") and (ground.root / file.removeprefix("file:")).exists():
-        raise Refused(
-            f"{file.removeprefix('file:')} is there before the cluster is, so it is the login of another one; "
-            "move it away, or name another file in `login:`"
-        )
+    for name in ("secret_id", "role_id"):
+        file = login.settings.get(name, "") if login else ""
+        if file.startswith("file:") and (ground.root / file.removeprefix("file:")).exists():
+            raise Refused(
+                f"{file.removeprefix('file:')} is there before the cluster is, so it is the login of another one; "
+                "move it away, or name another file in `login:`"
+            )
 
 
 def _asked(ground: Ground) -> dict[str, Json]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ACTIVE = 200
 PAUSE = 0.05
 HEALTH = "sys/health"
+_BEGUN = "already initialized"  # the server's words
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,12 @@ def wait_for_leader(cluster: Cluster, seconds: float = 60.0) -> Seen:
     if found is None:
         raise AssertionError(cluster.name)
     return found
+
+
+def unbegun(cluster: Cluster, node: Node, refusal: Said) -> bool:
+    """Whether a refused initialisation left a node as it was: empty, or begun by somebody else."""
+    after = see(cluster, node)
+    return bool(refusal.status) and after.answers and (not after.initialised or _BEGUN in refusal.words)
 
 
 def told(seen: Sequence[Seen]) -> str:

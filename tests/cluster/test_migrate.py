@@ -87,7 +87,7 @@ def restarted(house: House) -> None:
         nodes.wait(control.cluster, "everybody answers", lambda seen: all(one.answers for one in seen), 30.0)
 
 
-@pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 3)])
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), pytest.param(3, 3, marks=pytest.mark.long)])
 def test_a_migration_killed_after_any_step_is_finished_by_running_it_again(
     size: int, stride: int, tmp_path: Path
 ) -> None:

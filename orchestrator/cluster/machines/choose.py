@@ -35,12 +35,13 @@ def opened(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Iterato
         with opened_here(root, declared, environ) as machines:
             yield machines
         return
-    with _locked(root, declared):
+    with locked(root, declared):
         yield Commands(root.absolute(), placed(root, declared), environ)
 
 
 @contextmanager
-def _locked(root: Path, declared: Cluster) -> Iterator[int]:
+def locked(root: Path, declared: Cluster) -> Iterator[int]:
+    """One command at a time works on this cluster from here."""
     home = files.private_folder(local.folder(root, declared.name))
     who = f"another command has held cluster {declared.name}"
     with files.locked(home / "lock", PATIENCE, who) as lock:
@@ -72,7 +73,7 @@ def opened_compose(root: Path, declared: Cluster, environ: Mapping[str, str]) ->
         raise Refused(f"cluster {declared.name} is not one of containers; write `run: compose` in its file")
     from orchestrator.cluster.machines.compose import engine  # noqa: PLC0415 - its client is slow to import
 
-    with _locked(root, declared) as lock, engine.answering():
+    with locked(root, declared) as lock, engine.answering():
         yield Compose(root.absolute(), declared, lock, environ)
 
 
@@ -83,7 +84,7 @@ def opened_local(root: Path, declared: Cluster, environ: Mapping[str, str]) -> I
         raise Refused(
             f"cluster {declared.name} is not of this machine; write `run: local` in its file, or start it there"
         )
-    with _locked(root, declared) as lock:
+    with locked(root, declared) as lock:
         yield local.Local(root.absolute(), declared, lock, environ)
 
 
