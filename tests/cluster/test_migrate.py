@@ -42,7 +42,7 @@ OTHER_STATIC: dict[str, Json] = {"static": {"current_key_id": "k2", "current_key
 
 @pytest.fixture(scope="module", name="static")
 def fixture_static(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One node that opens itself; the last test takes its seal away."""
+    """One node that opens itself; the last tests take its seal away."""
     with standing(tmp_path_factory.mktemp("static"), declared("2.7.2", STATIC, size=1)) as found:
         yield found
 
@@ -145,43 +145,6 @@ def test_one_node_goes_to_another_kms_key_which_alone_opens_it_and_to_shares(tmp
     assert names == ["unseal-1.key", "unseal-2.key", "unseal-3.key"]
 
 
-def test_shares_that_do_not_fit_are_told_before_a_node_is_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with standing(tmp_path, declared("2.7.2", SHAMIR, size=1)) as house:
-        wrong = tmp_path / "wrong"
-        wrong.write_text("\n".join(["11" * 33, "22" * 33]))
-        lying = keys.folder(house.root, house.declared) / "unseal-3.key"
-        mixed = tmp_path / "mixed"
-        mixed.write_text(f"{'11' * 33}\n{lying.read_text()}{lying.with_name('unseal-1.key').read_text()}")
-        house.write(declared("2.7.2", STATIC, size=1, migrate_from=SHAMIR))
-        with pytest.raises(Refused) as early:
-            moved(house, (f"file:{wrong}",))
-        untouched = nodes.look(house.cluster)[0]
-        with monkeypatch.context() as patched:
-            patched.setattr(migrate, "_try_shares", lambda *_: None)
-            with pytest.raises(StrongroomError) as late:
-                moved(house, (f"file:{wrong}",))
-        sealed = nodes.look(house.cluster)[0]
-        house.write(declared("2.7.2", SHAMIR, size=1))
-        opened = shares.hand(house.cluster, house.cluster.nodes[0], shares.lying(lying.parent, "unseal"))
-        nodes.wait_for_leader(house.cluster)
-        house.write(declared("2.7.2", STATIC, size=1, migrate_from=SHAMIR))
-        done, _ = moved(house, (f"file:{mixed}",))
-
-    where = f"{wrong}, line 1, {wrong}, line 2"
-    assert str(early.value) == f"the unseal shares ({where}) do not fit; nothing has changed"
-    assert untouched.word == "leader"
-    assert str(late.value).startswith(f"n1: the shares do not open it ({where}): ")
-    assert str(late.value).endswith(
-        "\nn1 has its old seal again, and is sealed: take `migrate_from:` out and write the old seal, and let the "
-        f"holders open it: invoke cluster.unseal -c {NAME} --node n1"
-    )
-    assert (sealed.seal_type, sealed.sealed) == ("shamir", True)
-    assert opened.sealed is False
-    assert done.settled == ("n1",)
-
-
 def test_a_seal_that_the_cluster_does_not_have_is_not_left(static: House) -> None:
     told = []
     for file in (declared("2.7.2", SHAMIR, size=1), declared("2.7.2", SHAMIR, size=1, migrate_from=TRANSIT)):
@@ -204,6 +167,7 @@ def test_a_seal_that_the_cluster_does_not_have_is_not_left(static: House) -> Non
 def test_a_dry_run_says_each_step_and_takes_none(static: House) -> None:
     static.write(declared("2.7.2", SHAMIR, size=1, migrate_from=STATIC))
     found = migrate.planned(cluster_keys.moving(asked(static, [])))
+    static.write(declared("2.7.2", STATIC, size=1))
     seen = nodes.look(static.cluster)[0]
 
     assert found.stands == (("n1", "on the old seal"),)
@@ -224,3 +188,41 @@ def test_one_node_goes_to_a_new_static_key_to_transit_and_to_another_key_of_it(s
 
     assert who == "approle (default, strongroom)"
     assert names_of(static) == ["recovery-1.key", "recovery-2.key", "recovery-3.key"]
+
+
+def test_shares_that_do_not_fit_are_told_before_a_node_is_stopped(
+    static: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = static
+    goes(house, "2.7.2", SHAMIR, json.loads((house.root / f"vault-config/clusters/{NAME}.yaml").read_text())["seal"])
+    wrong = tmp_path / "wrong"
+    wrong.write_text("\n".join(["11" * 33, "22" * 33]))
+    lying = keys.folder(house.root, house.declared) / "unseal-3.key"
+    mixed = tmp_path / "mixed"
+    mixed.write_text(f"{'11' * 33}\n{lying.read_text()}{lying.with_name('unseal-1.key').read_text()}")
+    house.write(declared("2.7.2", STATIC, size=1, migrate_from=SHAMIR))
+    with pytest.raises(Refused) as early:
+        moved(house, (f"file:{wrong}",))
+    untouched = nodes.look(house.cluster)[0]
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "_try_shares", lambda *_: None)
+        with pytest.raises(StrongroomError) as late:
+            moved(house, (f"file:{wrong}",))
+    sealed = nodes.look(house.cluster)[0]
+    house.write(declared("2.7.2", SHAMIR, size=1))
+    opened = shares.hand(house.cluster, house.cluster.nodes[0], shares.lying(lying.parent, "unseal"))
+    nodes.wait_for_leader(house.cluster)
+    house.write(declared("2.7.2", STATIC, size=1, migrate_from=SHAMIR))
+    done, _ = moved(house, (f"file:{mixed}",))
+
+    where = f"{wrong}, line 1, {wrong}, line 2"
+    assert str(early.value) == f"the unseal shares ({where}) do not fit; nothing has changed"
+    assert untouched.word == "leader"
+    assert str(late.value).startswith(f"n1: the shares do not open it ({where}): ")
+    assert str(late.value).endswith(
+        "\nn1 has its old seal again, and is sealed: take `migrate_from:` out and write the old seal, and let the "
+        f"holders open it: invoke cluster.unseal -c {NAME} --node n1"
+    )
+    assert (sealed.seal_type, sealed.sealed) == ("shamir", True)
+    assert opened.sealed is False
+    assert done.settled == ("n1",)
