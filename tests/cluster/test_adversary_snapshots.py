@@ -217,8 +217,8 @@ def test_a_recovery_elsewhere_says_what_to_do_only_where_nobody_leads(far: House
     peers = json.dumps([{"id": "n1", "address": f"127.0.0.1:{node.port + 1}", "non_voter": False}])
     assert told.splitlines() == [
         (
-            f"nobody leads cluster {FAR} (n1 silent, index unknown), and its data is not in folders of this "
-            "machine; there:"
+            f"nobody leads cluster {FAR} (n1 silent, index unknown), and its data is not in folders of this machine; "
+            "there:"
         ),
         "1. stop every node, and see that none of them runs",
         f"2. on n1, copy {data} away, and have {data}/raft/peers.json, readable to the server, say",

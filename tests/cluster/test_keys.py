@@ -56,26 +56,30 @@ def lying(house: House) -> dict[str, str]:
     return {path.name: path.read_text().strip() for path in place(house).iterdir()}
 
 
-def open_door(house: House, path: str, body: dict[str, Json] | None = None, method: str = "GET") -> probe.Said:
-    """What the leader says to a login of ours."""
+@contextmanager
+def door(house: House) -> Iterator[Callable[..., probe.Said]]:
+    """Asks the leader, as a login of ours."""
     with lead.session(house.root, house.declared, house.environ) as led:
         leader = nodes.wait_for_leader(led.cluster)
-        ca = led.cluster.ca_cert
-        return probe.ask(leader.url, path, ca=ca, token=led.token, method=method, body=body)
+
+        def ask(path: str, body: dict[str, Json] | None = None, method: str = "GET") -> probe.Said:
+            return probe.ask(leader.url, path, ca=led.cluster.ca_cert, token=led.token, method=method, body=body)
+
+        yield ask
+
+
+def open_door(house: House, path: str, body: dict[str, Json] | None = None, method: str = "GET") -> probe.Said:
+    with door(house) as ask:
+        return ask(path, body, method)
 
 
 def counts(house: House, found: list[str]) -> bool:
     """Whether these shares are those that count, by a rotation that is called off."""
-    nonce = open_door(
-        house,
-        "sys/rotate/recovery/init",
-        {"secret_shares": 3, "secret_threshold": 2, "require_verification": True},
-        "POST",
-    ).data["nonce"]
-    said = [
-        open_door(house, "sys/rotate/recovery/update", {"key": share, "nonce": nonce}, "POST") for share in found[:2]
-    ]
-    open_door(house, "sys/rotate/recovery/init", method="DELETE")
+    path, wanted = "sys/rotate/recovery", {"secret_shares": 3, "secret_threshold": 2, "require_verification": True}
+    with door(house) as ask:
+        nonce = ask(f"{path}/init", wanted, "POST").data["nonce"]
+        said = [ask(f"{path}/update", {"key": share, "nonce": nonce}, "POST") for share in found[:2]]
+        ask(f"{path}/init", method="DELETE")
     return bool(said[-1].ok and said[-1].data.get("complete"))
 
 
@@ -218,28 +222,6 @@ def test_a_rotation_of_somebody_else_is_not_called_off_unasked(house: House) -> 
     assert still == nonce
 
 
-def test_holders_prove_new_shares_before_the_old_ones_end(tmp_path: Path) -> None:
-    with keyring(tmp_path) as decrypt, standing(tmp_path, declared("2.7.2", STATIC, size=1)) as house:
-        old = sorted(lying(house).values())
-        holders: Json = {"ada": "ada.asc", "bob": "bob.asc"}
-        init: Json = {"apply": "access", "role": "strongroom", "threshold": 2, "holders": holders}
-        house.write(declared("2.7.2", STATIC, size=1, init=init))
-        waiting = cluster_keys.rotate_keys(asked(house), "recovery")
-        new = [decrypt(base64.b64decode(path.read_text())) for path in waiting.shares]
-        (tmp_path / "wrong").write_text("\n".join(old))
-        with pytest.raises(StrongroomError):
-            cluster_keys.rotate_keys(asked(house, ways=(f"file:{tmp_path / 'wrong'}",)), "recovery")
-        (tmp_path / "proof").write_text("\n".join(new))
-        done = cluster_keys.rotate_keys(asked(house, ways=(f"file:{tmp_path / 'proof'}",)), "recovery")
-        new_count, old_count = counts(house, new), counts(house, old)
-
-    assert waiting.waits.startswith("the old shares count until the holders have proven the new ones")
-    assert [path.name for path in waiting.shares] == ["recovery-ada.pgp.new", "recovery-bob.pgp.new"]
-    assert [path.name for path in done.shares] == ["recovery-ada.pgp", "recovery-bob.pgp"]
-    assert [path.name for path in done.kept] == [f"recovery-{number}.key.old-1" for number in (1, 2, 3)]
-    assert (new_count, old_count) == (True, False)
-
-
 def test_wrong_shares_rotate_nothing_and_are_not_told(house: House, tmp_path: Path) -> None:
     wrong = ["ab" * 33, "cd" * 33]
     (tmp_path / "wrong").write_text("\n".join(wrong))
@@ -378,12 +360,10 @@ def test_a_root_token_ends_with_the_terminal_of_its_maker(how: signal.Signals, h
 
 def _root_tokens(house: House) -> list[str]:
     """The accessors of living root tokens."""
-    found = open_door(house, "auth/token/accessors", method="LIST").data["keys"]
-    looked = {
-        one: open_door(house, "auth/token/lookup-accessor", {"accessor": one}, "POST").data.get("policies")
-        for one in found
-    }
-    return [one for one, policies in looked.items() if policies == ["root"]]
+    with door(house) as ask:
+        found = ask("auth/token/accessors", method="LIST").data["keys"]
+        looked = {one: ask("auth/token/lookup-accessor", {"accessor": one}, "POST").data for one in found}
+    return [one for one, said in looked.items() if said.get("policies") == ["root"]]
 
 
 def test_an_attempt_of_somebody_else_is_shown_and_left(house: House) -> None:
@@ -420,3 +400,27 @@ def test_without_a_login_a_node_is_unlocked_for_the_time_being(tmp_path: Path, m
     assert locked.status == 405
     assert "generate_root" not in config
     assert len(lying_shares) == 3
+
+
+def test_holders_prove_new_shares_before_the_old_ones_end(house: House, tmp_path: Path) -> None:
+    """The last one: from here on nobody but the holders has shares."""
+    with keyring(house.root) as decrypt:
+        old = [share.value for share in shares.lying(place(house), "recovery")]
+        holders: Json = {"ada": "ada.asc", "bob": "bob.asc"}
+        init: Json = {"apply": "access", "role": "strongroom", "threshold": 2, "holders": holders}
+        house.write(declared("2.7.2", STATIC, size=1, init=init))
+        waiting = cluster_keys.rotate_keys(asked(house), "recovery")
+        new = [decrypt(base64.b64decode(path.read_text())) for path in waiting.shares]
+        (tmp_path / "wrong").write_text("\n".join(old))
+        with pytest.raises(StrongroomError):
+            cluster_keys.rotate_keys(asked(house, ways=(f"file:{tmp_path / 'wrong'}",)), "recovery")
+        (tmp_path / "proof").write_text("\n".join(new))
+        done = cluster_keys.rotate_keys(asked(house, ways=(f"file:{tmp_path / 'proof'}",)), "recovery")
+        new_count, old_count = counts(house, new), counts(house, old)
+
+    assert waiting.waits.startswith("the old shares count until the holders have proven the new ones")
+    assert [path.name for path in waiting.shares] == ["recovery-ada.pgp.new", "recovery-bob.pgp.new"]
+    assert [path.name for path in done.shares] == ["recovery-ada.pgp", "recovery-bob.pgp"]
+    assert not list(place(house).glob("*.key"))
+    assert {path.read_text().strip() for path in done.kept} >= set(old)
+    assert (new_count, old_count) == (True, False)
