@@ -46,7 +46,8 @@ def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], 
         for node in control.cluster.nodes:
             control.install(node)
         for node in control.cluster.nodes:
-            tell(f"starting {node.name}")
+            if not control.runs(node):
+                tell(f"starting {node.name}")
             control.start(node)
         cluster = control.cluster
         ground = Ground(root, cluster, control, environ, applier(root, progress), tell)
