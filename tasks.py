@@ -123,7 +123,6 @@ def apply(
 
         def show(planned: commands.PlanReport) -> None:
             live.clear()
-            live.titles = {change.address: change.title for change in planned.changes}
             report.engine(planned) if format == "json" else report.show_plan(planned)
 
         def agree() -> None:

@@ -144,7 +144,7 @@ def _refuse_initialised(seen: Sequence[Seen]) -> None:
         raise Refused(f"nothing is initialised while a node does not answer, as it may hold data: {nodes.told(silent)}")
     if there := [one.node.name for one in seen if one.initialised]:
         raise Refused(
-            f"{', '.join(there)} is initialised already; nothing is done. "
+            f"nothing is done, as the cluster is initialised already: {', '.join(there)}. "
             "Look at it with `invoke cluster.status`, or name other nodes"
         )
 
