@@ -59,6 +59,8 @@ def _why(log: str) -> str:
     'its log tells no error, as when it is killed'
     >>> _why("==> OpenBao server started!\n21:05 [INFO]  core: stopping\nError initializing core: no room")
     'Error initializing core: no room'
+    >>> _why("")  # nobody can read it from here
+    ''
     """
     lines = [line.strip() for line in log.rpartition(_SERVES)[2].splitlines() if line.strip()]
     panics = [at for at, line in enumerate(lines) if line.startswith(_PANIC)]
@@ -70,7 +72,9 @@ def _why(log: str) -> str:
         return " ".join(lines[errors[-1] :])
     if any(_ASKED in line for line in lines):
         return _STOPPED
-    return _SILENT if not lines or _NO_ERROR.search(lines[-1]) else lines[-1]
+    if not lines:
+        return ""
+    return _SILENT if _NO_ERROR.search(lines[-1]) else lines[-1]
 
 
 def seal_secrets(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Mapping[str, str]:
