@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import traceback
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _INTERRUPTED = 130
+_UNREAD = 141
 
 
 @contextmanager
@@ -29,6 +31,7 @@ def answering(form: str = "text") -> Iterator[Callable[[int], None]]:
     try:
         _known(form)
         yield answer
+        sys.stdout.flush()
     except StrongroomError as error:
         _failed(error, form)
         code = error.code
@@ -36,8 +39,9 @@ def answering(form: str = "text") -> Iterator[Callable[[int], None]]:
         sys.stderr.write("interrupted; the next run finishes the work\n")
         code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the one place: a bug must not print values it may hold
-        _failed(StrongroomError(_bug(error)), form)
-        code = 1
+        code = _UNREAD if isinstance(error, BrokenPipeError) and _nobody_reads() else 1
+        if code == 1:
+            _failed(StrongroomError(_bug(error)), form)
     if code:
         sys.exit(code)
 
@@ -56,6 +60,16 @@ def _failed(error: StrongroomError, form: str) -> None:
     if isinstance(error, ConfigInvalid):
         document["problems"] = [vars(problem) for problem in error.problems]
     sys.stdout.write(json.dumps({"error": document}, indent=2, sort_keys=True) + "\n")
+
+
+def _nobody_reads() -> bool:
+    """Whether whoever was given the answer has read enough, as `head` does; then it goes nowhere."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    if not output.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _bug(error: Exception) -> str:

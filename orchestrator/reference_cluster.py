@@ -82,6 +82,7 @@ def _servers(condition: str) -> str:
 
 def _notes(kind: SealKind, name: str, one: Setting) -> str:
     told = ["Required"] if name in kind.required else []
+    told += ["Required, but of a cluster that we start, which makes its own"] if name in kind.made else []
     if one.brought:
         told.append("A cluster that we start brings its own")
     return ". ".join([*told, *(f"Not on {_servers(condition)}" for condition in one.absent)])

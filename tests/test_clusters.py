@@ -73,9 +73,11 @@ def test_validate_reads_clusters_that_no_environment_names(write: Callable[[str]
     assert str(caught.value) == ("vault-config/clusters/other.yaml:1:10: cluster: must be the file's name; write other")
 
 
-def test_the_cluster_on_the_page_is_right(write: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("name", ["prod", "mine"])
+def test_a_cluster_on_the_page_is_right(write: Callable[[str], Path], name: str) -> None:
     page = (REPOSITORY / "docs/clusters.md").read_text()
-    root = write(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0].replace("cluster: prod", "cluster: case"))
+    (text,) = [one for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if f"cluster: {name}\n" in one]
+    root = write(text.replace(f"cluster: {name}\n", "cluster: case\n").replace("apply: mine-access", "apply: access"))
 
     assert told(root) == ""
 

@@ -1,7 +1,8 @@
-"""`invoke --list` and `invoke TASK --help`: what somebody reads who has never seen the project."""
+"""What somebody meets who has never seen the project: `invoke TASK --help`, and an answer sent through `head`."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -41,3 +42,13 @@ def test_a_task_tells_in_a_line_what_it_does_and_each_flag_what_it_is_for(name: 
     assert found.__doc__
     assert "\n" not in found.__doc__
     assert [flag.name for flag in found.get_arguments() if not flag.help] == []
+
+
+def test_whoever_reads_no_further_is_told_of_no_mistake() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "invoke", "cluster.render", "-c", "ha", "--only", "nodes/ha-1/server.hcl"]
+    with os.fdopen(writer) as nobody:
+        done = subprocess.run(command, cwd=REPOSITORY, stdout=nobody, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (141, "")

@@ -59,7 +59,11 @@ class Done:
 
 
 def _named(seal: Seal) -> str:
-    names = [str(seal.settings[name]) for name in SEALS[seal.kind].required if name in seal.settings]
+    names = [
+        str(seal.settings[name])
+        for name in (*SEALS[seal.kind].required, *SEALS[seal.kind].made)
+        if name in seal.settings
+    ]
     return f"{seal.kind} ({', '.join(names)})" if names else seal.kind
 
 

@@ -28,7 +28,8 @@ def unseal(ground: Ground, wanted: Sequence[Node]) -> tuple[Opened, ...]:
     if sealed and not ground.shares and not ground.auto:
         raise Refused(no_shares(ground, [node.name for node in sealed]))
     for one in silent:
-        ground.tell(f"{one.node.name} is left out: {one.why}")
+        start = f"; invoke cluster.up -c {ground.declared.name} starts what does not run" if ground.declared.run else ""
+        ground.tell(f"{one.node.name} is left out: {one.why}{start}")
     if ground.auto and not ground.shares:
         return tuple(_restarted(ground, node) for node in sealed)
     return tuple(_handed(ground, sealed))

@@ -91,6 +91,7 @@ class SealKind:
     previous: Mapping[str, str] = field(default_factory=dict)  # settings of the key before: what it was called then
     remark: str = ""  # for the reference
     outside_limit: Limit | None = None  # what is not safe on machines that are not this one
+    made: tuple[str, ...] = ()  # required too, but a cluster that we start makes it itself
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -220,10 +221,11 @@ TRANSIT = SealKind(
         "tls_server_name": TEXT,
         "tls_skip_verify": Setting("true or false", type="boolean", limit=_CHECKED),
     },
-    ("address", "key_name", "mount_path"),
+    ("key_name",),
     {"token": Secret("VAULT_TOKEN")},
     together=(("tls_client_cert", "tls_client_key"),),
     service=Service("transit", setting="address"),
+    made=("address", "mount_path"),
     remark="An orphaned, periodic token that may `update` encrypt/KEY and decrypt/KEY, and nothing else.",
 )
 _KEY_FILE = Setting("file:// and a path, or env:// and a variable", r"^(file|env)://.+$", file=True)
@@ -235,11 +237,12 @@ STATIC = SealKind(
         "previous_key_id": TEXT,
         "previous_key": _KEY_FILE,
     },
-    ("current_key_id", "current_key"),
+    ("current_key_id",),
     absent={"vault>=0": "HashiCorp Vault has no static seal", "openbao<2.4": "OpenBao has it since 2.4"},
     together=(("previous_key_id", "previous_key"),),
     differ=(("current_key_id", "previous_key_id"), ("current_key", "previous_key")),
     service=Service("file", setting="current_key"),
+    made=("current_key",),
     offline=True,
     key_ids=("current_key_id", "previous_key_id"),
     previous={"previous_key_id": "current_key_id", "previous_key": "current_key"},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster.render.generated import is_marked, why_not_ours
 from orchestrator.cluster.render.tree import rendered
+from orchestrator.cluster.seals import SEALS
 from orchestrator.config import clusters
 from orchestrator.config.words import meant
 from orchestrator.errors import Refused, StrongroomError
@@ -49,6 +50,12 @@ def render(root: Path, name: str, environ: Mapping[str, str], only: str = "", ou
 def _everything(cluster: Cluster) -> dict[str, str]:
     if not cluster.nodes:
         raise Refused(f"cluster {cluster.name} declares no `nodes:`; there is nothing to render")
+    for seal in (cluster.seal, cluster.migrate_from):
+        if seal and (missing := [name for name in SEALS[seal.kind].made if name not in seal.settings]):
+            raise Refused(
+                f"cluster {cluster.name}: a cluster that runs here makes its own {' and '.join(missing)}, but what is "
+                f"rendered is for machines elsewhere; write it under {seal.kind} in its file"
+            )
     return rendered(cluster)
 
 

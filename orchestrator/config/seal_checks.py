@@ -57,6 +57,7 @@ def _check_settings(title: str, kind: SealKind, settings: Node, *, own: bool) ->
     for name, setting in kind.settings.items():
         if own and setting.brought and name in given:
             yield problem(given[name], f"{title}/{name}: a cluster that we start brings its own; leave it out")
+    yield from _check_made(title, kind, settings, own=own)
     for names in kind.together:
         missing = [name for name in names if name not in given]
         if missing and len(missing) < len(names):
@@ -70,6 +71,13 @@ def _check_settings(title: str, kind: SealKind, settings: Node, *, own: bool) ->
         if one and other and one.value == other.value:
             yield problem(other.where, f"{title}/{second}: is the same as {first}; write another")
     yield from _check_agreements(title, kind, settings)
+
+
+def _check_made(title: str, kind: SealKind, settings: Node, *, own: bool) -> Iterator[Problem]:
+    """What nobody makes on machines elsewhere has to be there."""
+    for name in () if own else kind.made:
+        if name not in settings.keys:
+            yield problem(settings.where, f"{title}/{name}: missing; write {kind.settings[name].expected}")
 
 
 def _check_agreements(title: str, kind: SealKind, settings: Node) -> Iterator[Problem]:

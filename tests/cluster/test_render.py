@@ -284,6 +284,21 @@ def test_only_names_a_file_or_a_folder(tmp_path: Path) -> None:
     assert str(caught.value).startswith("--only helm/valus.yaml: no such file is rendered; ")
 
 
+def test_a_key_that_is_made_here_is_not_rendered_for_machines_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / "vault-config" / "clusters"
+    folder.mkdir(parents=True)
+    said = {"run": "local", "nodes": {"n1": None}, "seal": {"static": {"current_key_id": "k1"}}}
+    said |= {"cluster": NAME, "server": {"product": "openbao", "version": "2.7.2"}, "listener": {"tls": {}}}
+    (folder / f"{NAME}.yaml").write_text(json.dumps(said))
+
+    with pytest.raises(Refused) as caught:
+        commands.render(tmp_path, NAME, {})
+    assert str(caught.value) == (
+        f"cluster {NAME}: a cluster that runs here makes its own current_key, but what is rendered is for machines "
+        "elsewhere; write it under static in its file"
+    )
+
+
 def test_a_cluster_without_nodes_renders_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "vault-config" / "clusters"
     folder.mkdir(parents=True)

@@ -134,7 +134,9 @@ def _audit(facts: Facts) -> Iterator[Finding]:
 def _nodes(facts: Facts) -> Iterator[Finding]:
     for one in facts.nodes:
         if text := _state(one):
-            yield Finding(DEGRADED, one.name, text)
+            ours = not one.seen.answers and facts.cluster.run
+            start = f"; invoke cluster.up -c {facts.cluster.name} starts it" if ours else ""
+            yield Finding(DEGRADED, one.name, f"{text}{start}")
 
 
 def _state(one: NodeFacts) -> str:

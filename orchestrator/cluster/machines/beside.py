@@ -23,7 +23,8 @@ _FAILED = "Error"  # how a server that ends begins its last words
 _PANIC, _LOGGED = "panic:", "[ERROR]"
 _SERVES = "server started!"  # what a server says once it reads requests; what failed before is over then
 _NO_ERROR = re.compile(r"\[(WARN|INFO|DEBUG|TRACE)\]|==> ")
-_SILENT = "its log tells no error, as when it is stopped or killed"
+_ASKED = "shutdown triggered"
+_STOPPED, _SILENT = "it was told to stop", "its log tells no error, as when it is killed"
 
 
 def folder(root: Path, declared: Cluster, node: Node) -> Path | None:
@@ -55,9 +56,11 @@ def _why(log: str) -> str:
     r"""The last error, and what it ended in; a panic's stack tells nothing to whoever runs it.
 
     >>> _why("Error initializing core: no room\n==> OpenBao server started!\n21:05 [INFO]  core: vault is unsealed")
-    'its log tells no error, as when it is stopped or killed'
+    'its log tells no error, as when it is killed'
     >>> _why("==> OpenBao server started!\n21:05 [INFO]  core: stopping\nError initializing core: no room")
     'Error initializing core: no room'
+    >>> _why("")  # nobody can read it from here
+    ''
     """
     lines = [line.strip() for line in log.rpartition(_SERVES)[2].splitlines() if line.strip()]
     panics = [at for at, line in enumerate(lines) if line.startswith(_PANIC)]
@@ -67,7 +70,11 @@ def _why(log: str) -> str:
     errors = [at for at, line in enumerate(lines) if line.startswith(_FAILED)]
     if errors:
         return " ".join(lines[errors[-1] :])
-    return _SILENT if not lines or _NO_ERROR.search(lines[-1]) else lines[-1]
+    if any(_ASKED in line for line in lines):
+        return _STOPPED
+    if not lines:
+        return ""
+    return _SILENT if _NO_ERROR.search(lines[-1]) else lines[-1]
 
 
 def seal_secrets(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Mapping[str, str]:
