@@ -12,9 +12,10 @@ from orchestrator.cluster.doctor import examine
 from orchestrator.cluster.doctor.model import Examined, Result
 from orchestrator.cluster.health import key_service
 from orchestrator.cluster.health.asking import Unknown, within
-from orchestrator.cluster.health.facts import Autopilot, Certificate, Facts, Inside, KeyService, NodeFacts, Peer, Room
+from orchestrator.cluster.health.facts import Autopilot, Certificate, Facts, Inside, KeyService, NodeFacts, Room
 from orchestrator.cluster.health.judge import Health, judge
 from orchestrator.cluster.nodes import Seen
+from orchestrator.cluster.raft import Peer
 from orchestrator.declared import Cluster, Node, Seal
 from orchestrator.errors import StrongroomError
 from orchestrator.live.probe import Said

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cluster.health.asking import Unknown
     from orchestrator.cluster.nodes import Seen
+    from orchestrator.cluster.raft import Peer
     from orchestrator.declared import Cluster
     from orchestrator.live.probe import Said
 
@@ -86,16 +87,6 @@ class Device:
     works: bool | None
     said: str
     options: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A member of the Raft, as the leader has it."""
-
-    name: str
-    address: str
-    voter: bool
-    leader: bool
 
 
 @dataclass(frozen=True)
