@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke import Collection, task  # noqa: TID251 - the one module that may
+from invoke.main import program  # noqa: TID251 - the one module that may
 
 from orchestrator.entry import answering, ask
 from orchestrator.tasks import (
@@ -122,7 +123,6 @@ def apply(
 
         def show(planned: commands.PlanReport) -> None:
             live.clear()
-            live.titles = {change.address: change.title for change in planned.changes}
             report.engine(planned) if format == "json" else report.show_plan(planned)
 
         def agree() -> None:
@@ -520,10 +520,12 @@ def check(context: Context) -> None:
         context.run(f"{sys.executable} -m {command}", pty=False)
 
 
-@task(help={"options": "more for pytest, such as `-k approle`"})
-def test(context: Context, options: str = "") -> None:
-    """The whole suite, on real servers."""
-    apart = "-n auto --maxprocesses 4 --dist loadfile"  # a process a core, each with servers of its own
+@task(help={"options": "more for pytest, such as `-k approle`", "long": "what takes a minute a test, and nothing else"})
+def test(context: Context, options: str = "", long: bool = False) -> None:
+    """The whole suite but what takes a minute a test, on real servers."""
+    processes = min(4, 2 * (os.cpu_count() or 1))  # they wait for their servers as much as they compute
+    which = "long" if long else "not long"
+    apart = f'-n {processes} --dist loadfile -m "{which}"'
     context.run(f"{sys.executable} -m pytest {apart} {options}".strip(), pty=False)
 
 
@@ -579,3 +581,14 @@ namespace = Collection(
     snapshots,
     incident,
 )
+
+
+def _help_first() -> None:
+    """`invoke TASK --help`: where an argument must be given, Invoke would take `--help` for its value, and run."""
+    words = program.core.unparsed if hasattr(program, "core") else []
+    if "--help" in words[1:]:
+        program.core[0].args["help"].value = words[0]
+        words.clear()
+
+
+_help_first()

@@ -271,7 +271,9 @@ class Live:
     terminal: bool = field(default_factory=sys.stderr.isatty)
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, stream.Refreshed):
+        if isinstance(event, stream.Expected):
+            self.titles = event.titles
+        elif isinstance(event, stream.Refreshed):
             self._passing("read", event.address)
         elif isinstance(event, stream.Started):
             self._passing(event.action, event.address)

@@ -90,6 +90,11 @@ def tidy(place: Path) -> None:
             path.unlink()
 
 
+def is_begun(place: Path) -> bool:
+    """Whether a beginning goes on, or was killed: its root token may live."""
+    return (place / ROOT_TOKEN).exists() or (place / UNFINISHED).exists()
+
+
 def is_unfinished(place: Path, cluster: Cluster) -> bool:
     """Whether an earlier init ended before it saved all that the server gave."""
     if not (place / UNFINISHED).exists():

@@ -327,6 +327,7 @@ def _lock(ground: Ground, name: str) -> None:
 def _restart(ground: Ground, declared: Cluster, name: str) -> None:
     with ground.open(declared) as control:
         node = next(one for one in control.cluster.nodes if one.name == name)
+        control.require("stop", "install", "start")
         control.stop(node)
         control.install(node)
         control.start(node)

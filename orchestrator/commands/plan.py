@@ -19,6 +19,7 @@ from orchestrator.live.standing import standing
 from orchestrator.terraform import gate, run
 from orchestrator.terraform import workspace as folders
 from orchestrator.terraform.plan import changes, managed
+from orchestrator.terraform.stream import Expected
 from orchestrator.terraform.waiting import waiting
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def apply(
         if report.code:
             asked.agree()
         if report.changes:
+            progress(Expected({change.address: change.title for change in report.changes}))
             _revoke(context, report.changes)
             run.apply(workspace, workspace.folder / PLAN, progress)
             after = _planned(context, progress)[0]

@@ -64,7 +64,7 @@ def ask(
         finally:
             asking.close()
     except (OSError, http.client.HTTPException) as error:
-        return Said(0, {}, replies.why_unreachable(url, error, type(error).__name__))
+        return Said(0, {}, replies.why_unreachable(url, error, type(error).__name__, replies.BY_CLUSTER))
     document = replies.document(content) if content else {}
     if document is None:
         words = replies.words(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from urllib3 import exceptions as broken
@@ -62,18 +63,28 @@ def not_a_vault(address: str) -> str:
     return f"{address} answers, but not as Vault or OpenBao; check the address"
 
 
-def why_unreachable(address: str, cause: BaseException, what: str) -> str:
+@dataclass(frozen=True)
+class Told:
+    """Who says where a server is and whom to trust there, so that a message can tell what to change."""
+
+    address: str
+    ca: str
+
+
+BY_ENVIRONMENT = Told("set VAULT_ADDR to where it runs", "set VAULT_CACERT to the CA's file")
+BY_CLUSTER = Told("say in the cluster's file where it runs", "name its CA's file under `listener: {tls: {ca: …}}`")
+
+
+def why_unreachable(address: str, cause: BaseException, what: str, told: Told = BY_ENVIRONMENT) -> str:
     """Why there is no reply; `what` is what it is called when it is nothing that we know."""
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return (
-            f"{address}: its TLS certificate is not trusted ({cause.verify_message}); set VAULT_CACERT to the CA's file"
-        )
+        return f"{address}: its TLS certificate is not trusted ({cause.verify_message}); {told.ca}"
     if isinstance(cause, ssl.SSLError):
         return f"{address}: TLS fails ({cause.reason}); check whether it is http:// or https://"
     if isinstance(cause, (broken.NameResolutionError, socket.gaierror)):
         return f"{address}: no such host; check the address"
     if isinstance(cause, (broken.NewConnectionError, ConnectionRefusedError)):
-        return f"{address} does not take connections; start the server, or set VAULT_ADDR to where it runs"
+        return f"{address} does not take connections; start the server, or {told.address}"
     if isinstance(cause, (broken.TimeoutError, TimeoutError)):
         return f"{address} does not answer in time; see whether it runs, and whether a firewall is between"
     return f"{address} cannot be reached ({what}); check the address"

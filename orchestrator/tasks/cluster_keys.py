@@ -127,6 +127,8 @@ def generate_root(
             cleaned = commands.end_root(asked)
             if format == "json":
                 report.as_json({"cluster": cluster, "cleaned": cleaned})
+            elif not cleaned:
+                say(f"cluster {cluster}: an earlier run left nothing that had to be ended")
             return
         live = report.Live()
         use = commands.asked_use(asked, apply, float(seconds(hold)) if hold else 0.0, live)

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an apply is about to do; Terraform does not say it, as it does not know our names."""
+
+    titles: Mapping[str, str]  # by address
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Diagnostic:
         return ": ".join(part for part in (where, _line(self.summary), _line(self.detail)) if part)
 
 
-Event = PlannedChange | Refreshed | Started | Completed | Errored | Summary | Diagnostic
+Event = Expected | PlannedChange | Refreshed | Started | Completed | Errored | Summary | Diagnostic
 
 
 class Progress(Protocol):

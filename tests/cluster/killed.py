@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.live import probe
 from orchestrator.local import files
+from orchestrator.terraform.stream import Started
 from tests.cluster.house import NAME, House
 
 if TYPE_CHECKING:
@@ -38,7 +39,13 @@ def main(root: str, step: str) -> None:
         return said
 
     files.write, probe.ask = writing, asking
-    commands.up(Path(root), NAME, House(Path(root)).environ, print, lambda _: reached("apply"))
+    commands.up(
+        Path(root),
+        NAME,
+        House(Path(root)).environ,
+        print,
+        lambda event: reached("apply") if isinstance(event, Started) else None,
+    )
 
 
 if __name__ == "__main__":

@@ -63,6 +63,9 @@ class Proxy:
             except OSError:
                 return
             self.ends.append(client)
+            if self.listener is not listener:  # it was shut while this one came in
+                self._close_open()
+                return
             if self.mode == PASS:
                 self._join(client)
 

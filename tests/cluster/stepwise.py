@@ -50,11 +50,11 @@ class Dying:
     def cluster(self) -> Cluster:
         return self.real.cluster
 
-    def prepare(self) -> None:
-        self.real.prepare()
-
     def require(self, *verbs: str) -> None:
         self.real.require(*verbs)
+
+    def prepare(self) -> None:
+        self.real.prepare()
 
     def install(self, node: Node) -> None:
         self.real.install(node)

@@ -240,11 +240,13 @@ def test_a_cluster_that_we_do_not_start_begins_too(house: House, capsys: pytest.
     assert [share in printed for share in shares] == [False] * 3
     assert [share in printed_too for share in shares] == [True] * 3
     assert str(again.value) == (
-        "n1 is initialised already; nothing is done. Look at it with `invoke cluster.status`, or name other nodes"
+        "nothing is done, as the cluster is initialised already: n1. "
+        "Look at it with `invoke cluster.status`, or name other nodes"
     )
     assert str(unfinished.value) == (
-        "an earlier init of far ended before it saved the keys, so its storage holds nothing and cannot be opened "
-        "(n1: leader): stop the nodes, delete /opt/openbao/data on each, start them, and run this again"
+        "an earlier init of far ended before it saved the keys. If nobody else has initialised it since, its storage "
+        "holds nothing and cannot be opened (n1: leader): stop the nodes, delete /opt/openbao/data on each, start "
+        f"them, and run this again. Else delete {house.root / 'keys/unfinished'}"
     )
     assert seen.word == "leader"
 

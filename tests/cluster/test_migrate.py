@@ -126,6 +126,7 @@ def test_a_migration_killed_after_any_step_is_finished_by_running_it_again(singl
     killed_everywhere(single, 1, 1)
 
 
+@pytest.mark.long
 def test_three_nodes_go_on_wherever_their_migration_was_killed(tmp_path: Path) -> None:
     with standing(tmp_path, declared("2.6.2", SHAMIR)) as house:
         house.wait_until_voters()

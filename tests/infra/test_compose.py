@@ -12,10 +12,11 @@ import testinfra
 from orchestrator.cluster import nodes
 from orchestrator.cluster.machines.compose.control import inside
 from orchestrator.cluster.render.server import server_hcl
+from orchestrator.commands import cluster as commands
 from orchestrator.errors import StrongroomError
 from orchestrator.live import probe
 from orchestrator.local import process
-from tests.cluster.house import KMS
+from tests.cluster.house import KMS, NAME
 from tests.infra import containers
 from tests.infra.checks import AUDIT, CHECKS, Node
 from tests.infra.conftest import program
@@ -224,6 +225,7 @@ def test_down_leaves_nothing(engine: str, tmp_path: Path) -> None:
     assert house.docker("images", "--filter", "dangling=true", "--filter", "label=strongroom.recipe", "--quiet") == ""
 
 
+@pytest.mark.long
 def test_compose_itself_makes_the_same_containers(house: Contained) -> None:
     program("docker-compose")
     by_us = {name: _contained(house, name) for name in (*NODES, "kms", "postgresql")}
@@ -238,6 +240,22 @@ def test_compose_itself_makes_the_same_containers(house: Contained) -> None:
     assert again.begun is None
     assert by_compose == by_us
     assert sorted(stopped) == sorted(by_us)
+
+
+def test_compose_itself_makes_the_images_of_a_new_clone(engine: str, tmp_path: Path) -> None:
+    program("docker-compose")
+    house = replace(containers.written(tmp_path, engine, "2.6.2", KMS), way="docker-compose")
+    (tmp_path / ".strongroom/images").unlink()
+    (tmp_path / ".env").write_text(f"STRONGROOM_BASE={containers.BASE}\nSTRONGROOM_IMAGES=strongroom-new\n")
+    wanted = [f"strongroom-new/{one}" for one in ("openbao:2.6.2", "kms:latest", "postgresql:latest")]
+    try:
+        made = commands.build(house.root, NAME, house.environ, lambda _: None)
+        there = house.docker("images", "--filter", "reference=strongroom-new/*", "--format", "{{.Repository}}:{{.Tag}}")
+    finally:
+        house.docker("image", "rm", "--force", *wanted)
+
+    assert sorted(one if ":" in one else f"{one}:latest" for one in made) == sorted(wanted)
+    assert sorted(there.split()) == sorted(wanted)
 
 
 def _contained(house: Contained, service: str) -> dict[str, object]:

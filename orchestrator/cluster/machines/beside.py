@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.machines import choose, local
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _LOG = "log"
 _FAILED = "Error"  # how a server that ends begins its last words
 _PANIC, _LOGGED = "panic:", "[ERROR]"
+_SERVES = "server started!"  # what a server says once it reads requests; what failed before is over then
+_NO_ERROR = re.compile(r"\[(WARN|INFO|DEBUG|TRACE)\]|==> ")
+_SILENT = "its log tells no error, as when it is stopped or killed"
 
 
 def folder(root: Path, declared: Cluster, node: Node) -> Path | None:
@@ -48,14 +52,22 @@ def is_current(root: Path, declared: Cluster, environ: Mapping[str, str], node: 
 
 
 def _why(log: str) -> str:
-    """The last error, and what it ended in; a panic's stack tells nothing to whoever runs it."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    r"""The last error, and what it ended in; a panic's stack tells nothing to whoever runs it.
+
+    >>> _why("Error initializing core: no room\n==> OpenBao server started!\n21:05 [INFO]  core: vault is unsealed")
+    'its log tells no error, as when it is stopped or killed'
+    >>> _why("==> OpenBao server started!\n21:05 [INFO]  core: stopping\nError initializing core: no room")
+    'Error initializing core: no room'
+    """
+    lines = [line.strip() for line in log.rpartition(_SERVES)[2].splitlines() if line.strip()]
     panics = [at for at, line in enumerate(lines) if line.startswith(_PANIC)]
     if panics:
         before = [line for line in lines[: panics[-1]] if _LOGGED in line]
         return " ".join([*before[-1:], lines[panics[-1]]])
     errors = [at for at, line in enumerate(lines) if line.startswith(_FAILED)]
-    return " ".join(lines[errors[-1] :] if errors else lines[-1:])
+    if errors:
+        return " ".join(lines[errors[-1] :])
+    return _SILENT if not lines or _NO_ERROR.search(lines[-1]) else lines[-1]
 
 
 def seal_secrets(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -17,14 +17,14 @@ class Control(Protocol):
     def cluster(self) -> Cluster:
         """The cluster with every address and path as it really is."""
 
+    def require(self, *verbs: str) -> None:
+        """Raise Refused, before anything is begun, where one of these can be done to no node from here."""
+
     def prepare(self) -> None:
         """Have what `install` will need, and a place for every declared node; raise where that cannot be had.
 
         No node that runs is touched.
         """
-
-    def require(self, *verbs: str) -> None:
-        """Refused where one of these cannot be done to a node from here: stop, start, install, wipe."""
 
     def install(self, node: Node) -> None:
         """Have it start next time with the program and the configuration that are declared now."""

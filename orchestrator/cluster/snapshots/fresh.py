@@ -100,6 +100,7 @@ def _initialise(cluster: Cluster, first: Node, notes: Path) -> None:
 
 def renew(control: Control) -> None:
     """Stop all nodes, delete what they stored, start them empty."""
+    control.require("wipe")
     control.prepare()
     cluster = control.cluster
     for node in cluster.nodes:

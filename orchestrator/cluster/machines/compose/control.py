@@ -179,6 +179,8 @@ class Compose:
             **{one.name: self.declared.server for one in self.declared.nodes},
             **{name: name for name in self._others()},
         }
+        for kind in kinds.values():  # docker-compose wants every context to be there, whatever it builds
+            self._laid(kind)
         for service, kind in kinds.items():
             self._image(there[service], kind, tell)
         return tuple(dict.fromkeys(there[service].image for service in kinds))
@@ -247,7 +249,7 @@ class Compose:
     def _image(self, service: Service, name: str, tell: Callable[[str], None] = lambda _: None) -> None:
         """Have the image there, made of what is here today."""
         base = service.build.args.get("BASE", "scratch") if service.build else ""
-        wanted = f"{images.laid(self.root, name, self.declared.version, self.lock)} on {base}"
+        wanted = f"{self._laid(name)} on {base}"
         if self.engine.recipe(service.image) == wanted:
             return
         tell(f"building {service.image}")
@@ -256,16 +258,19 @@ class Compose:
         finally:
             self.engine.prune()
 
+    def _laid(self, name: str) -> str:
+        return images.laid(self.root, name, self.declared.version, self.lock)
+
     def _fill(self, service: Service, content: Mapping[str, bytes]) -> None:
         mount = next(one for one in service.mounts if one.volume.endswith("-config"))
         if content:
             self.engine.fill(mount, service.image, content)
 
+    def require(self, *verbs: str) -> None:
+        """All of it can be done to containers of ours."""
+
     def prepare(self) -> None:
         self.place()
-
-    def require(self, *verbs: str) -> None:
-        """All of it can be done here."""
 
     def install(self, node: Node) -> None:
         self._save(versions={**_state(self.home)["versions"], node.name: self.declared.version})
