@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.installed
 
-.PHONY: apply test check lock clean
+.PHONY: apply test test-long check lock clean
 
 apply: $(READY)
 	$(VENV)/bin/invoke up
@@ -11,6 +11,10 @@ apply: $(READY)
 
 test: $(READY)
 	$(VENV)/bin/invoke test
+
+# What takes a minute a test: a leader killed twenty times, two of three nodes lost, both ways to compose.
+test-long: $(READY)
+	$(VENV)/bin/invoke test --long
 
 check: $(READY)
 	$(VENV)/bin/invoke check

@@ -520,10 +520,12 @@ def check(context: Context) -> None:
         context.run(f"{sys.executable} -m {command}", pty=False)
 
 
-@task(help={"options": "more for pytest, such as `-k approle`"})
-def test(context: Context, options: str = "") -> None:
-    """The whole suite, on real servers."""
-    apart = "-n auto --maxprocesses 4 --dist loadfile"  # a process a core, each with servers of its own
+@task(help={"options": "more for pytest, such as `-k approle`", "long": "what takes a minute a test, and nothing else"})
+def test(context: Context, options: str = "", long: bool = False) -> None:
+    """The whole suite but what takes a minute a test, on real servers."""
+    processes = min(4, 2 * (os.cpu_count() or 1))  # they wait for their servers as much as they compute
+    which = "long" if long else "not long"
+    apart = f'-n {processes} --dist loadfile -m "{which}"'
     context.run(f"{sys.executable} -m pytest {apart} {options}".strip(), pty=False)
 
 

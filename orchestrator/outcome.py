@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-PATIENCE = 30.0  # seconds for which what may be sent again is: an election takes a few of them
+PATIENCE = 30.0  # seconds within which what may be sent again is: an election takes a few of them
+_ELECTION = 10.0  # for what took longer than that, and was lost then
 CLUSTER = "STRONGROOM_CLUSTER"  # the variable that names a cluster whose nodes take over from each other
 UPGRADING = "Upgrading from non-versioned to versioned data"
 NO_LEADER_YET = "local node not active"
@@ -13,6 +14,11 @@ _UNTOUCHED = {412, 429}
 _UNANSWERED = {502, 503, 504}
 _REDIRECT, _SEALED = 307, 503
 _REFUSED, _FAILED = 400, 500
+
+
+def deadline(began: float, now: float) -> float:
+    """Till when a request that began then, and failed for the first time now, is sent again."""
+    return max(began + PATIENCE, now + min(PATIENCE, _ELECTION))
 
 
 def did_nothing(status: int, said: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster import keys, nodes
 from orchestrator.cluster.seals import SEALS
-from orchestrator.errors import Refused, StrongroomError
+from orchestrator.errors import Refused, StrongroomError, Unreachable
 from orchestrator.live import probe
 from orchestrator.live.session import connect
 from orchestrator.local import files
@@ -105,8 +105,7 @@ def _initialise(ground: Ground) -> None:
     ca = nodes.trusted(ground.cluster)
     said = probe.ask(first.url, "sys/init", ca=ca, method="PUT", body=body, seconds=PATIENCE)
     if not said.ok:
-        after = nodes.see(ground.cluster, first.node)
-        if said.status and after.answers and not after.initialised:
+        if nodes.unbegun(ground.cluster, first.node, said):
             keys.finished(place)
         raise StrongroomError(f"{first.node.name}: sys/init is refused: {said.words}")
     keys.save(place, ground.cluster, _shares(ground.cluster, said))
@@ -125,9 +124,10 @@ def _start_over(ground: Ground) -> None:
 def _empty(ground: Ground, told: str) -> None:
     if ground.control is None:
         raise Refused(
-            f"an earlier init of {ground.cluster.name} ended before it saved the keys, so its storage holds nothing "
-            f"and cannot be opened ({told}): stop the nodes, delete {ground.cluster.raft.path} on each, start them, "
-            "and run this again"
+            f"an earlier init of {ground.cluster.name} ended before it saved the keys. If nobody else has initialised "
+            f"it since, its storage holds nothing and cannot be opened ({told}): stop the nodes, delete "
+            f"{ground.cluster.raft.path} on each, start them, and run this again. Else delete "
+            f"{ground.keys / keys.UNFINISHED}"
         )
     ground.tell("an earlier init ended before it saved the keys; the storage held nothing and is made anew")
     for node in ground.cluster.nodes:
@@ -150,14 +150,15 @@ def _refuse_initialised(seen: Sequence[Seen]) -> None:
 
 
 def _refuse_stale_login(ground: Ground) -> None:
-    """A SecretID of another cluster would be taken for the one of this."""
+    """What another cluster's login left would be taken for that of this."""
     login = ground.cluster.login
-    file = login.settings.get("secret_id", "") if login else ""
-    if file.startswith("file:") and (ground.root / file.removeprefix("file:")).exists():
-        raise Refused(
-            f"{file.removeprefix('file:')} is there before the cluster is, so it is the login of another one; "
-            "move it away, or name another file in `login:`"
-        )
+    for name in ("secret_id", "role_id"):
+        file = login.settings.get(name, "") if login else ""
+        if file.startswith("file:") and (ground.root / file.removeprefix("file:")).exists():
+            raise Refused(
+                f"{file.removeprefix('file:')} is there before the cluster is, so it is the login of another one; "
+                "move it away, or name another file in `login:`"
+            )
 
 
 def _asked(ground: Ground) -> dict[str, Json]:
@@ -177,7 +178,10 @@ def _shares(cluster: Cluster, said: Said) -> keys.Shares:
 def unlock(ground: Ground) -> None:
     """Have every node unsealed, by itself or with the shares that lie here."""
     if SEALS[ground.cluster.seal.kind].auto:
-        nodes.wait(ground.cluster, "every node unseals itself", _all_open, PATIENCE)
+        try:
+            nodes.wait(ground.cluster, "every node unseals itself", _all_open, PATIENCE)
+        except Unreachable as error:
+            raise Unreachable(f"{error}{_last_words(ground)}") from error
         return
     shares = keys.bare(ground.keys, "unseal")
     seen = nodes.wait(ground.cluster, "every node answers", _all_answer, PATIENCE)
@@ -186,6 +190,13 @@ def unlock(ground: Ground) -> None:
     for node in ground.cluster.nodes:
         unseal(ground.cluster, node, shares)
     nodes.wait(ground.cluster, "every node is unsealed", _all_open, PATIENCE)
+
+
+def _last_words(ground: Ground) -> str:
+    """Why the first node that is not open is so, as its log has it."""
+    shut = next((one for one in nodes.look(ground.cluster) if not _all_open([one])), None)
+    log = ground.control.why(shut.node) if shut and ground.control else ""
+    return f"; the log of {shut.node.name} ends with:\n{log}" if shut and log else ""
 
 
 def _by_hand(ground: Ground) -> str:

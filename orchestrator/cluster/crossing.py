@@ -88,12 +88,22 @@ def _pass_on(ground: Ground, control: Control, asked: Move, look: Look) -> None:
     )
 
 
-def put_back(ground: Ground, asked: Move, stuck: between.StuckError) -> None:
-    """Give a node that did not come up what it had: nothing has moved yet, so it goes on as before."""
+def put_back(ground: Ground, asked: Move, stuck: between.StuckError) -> str:
+    """Give a node that did not come up what it had: nothing has moved yet, so it goes on as before.
+
+    What is left to do for people, where it does not.
+    """
     ground.tell(f"{stuck.node.name}: putting back what it was started with before")
     before = migration.before(ground.declared, asked)
     with ground.open(before) as control:
         between.restart(control, stuck.node)
         if not SEALS[asked.old.kind].auto:
             found = between.wait_started(control, stuck.node)
-            shares.hand(control.cluster, stuck.node, between.shares_of_old(ground, asked, [found]), STARTS)
+            given = between.shares_of_old(ground, asked, [found])
+            if shares.hand(control.cluster, stuck.node, given, STARTS).sealed:
+                name = stuck.node.name
+                return (
+                    f"{name} has its old seal again, and is sealed: take `migrate_from:` out and write the old seal, "
+                    f"and let the holders open it: invoke cluster.unseal -c {ground.declared.name} --node {name}"
+                )
+    return f"{stuck.node.name} has its old seal again"

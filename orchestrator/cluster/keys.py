@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.declared import Cluster
 
 ROOT_TOKEN = "root-token"  # noqa: S105 - a file's name
+NEW, OLD = ".new", ".old"  # behind the name of shares that do not count yet, or no more
 UNFINISHED = "unfinished"  # stands as long as the storage may be initialised without saved shares
 
 
@@ -89,6 +90,11 @@ def tidy(place: Path) -> None:
             path.unlink()
 
 
+def is_begun(place: Path) -> bool:
+    """Whether a beginning goes on, or was killed: its root token may live."""
+    return (place / ROOT_TOKEN).exists() or (place / UNFINISHED).exists()
+
+
 def is_unfinished(place: Path, cluster: Cluster) -> bool:
     """Whether an earlier init ended before it saved all that the server gave."""
     if not (place / UNFINISHED).exists():
@@ -114,11 +120,32 @@ def bare(place: Path, what: str) -> list[str]:
     return [path.read_text().strip() for path in sorted(place.glob(f"{what}-*.key"))]
 
 
+def refuse_rotating(place: Path, cluster: str) -> None:
+    """Nothing else is done with keys of which two sets lie here, as one of them does not count."""
+    if new := sorted(place.glob(f"*{NEW}")):
+        what = new[0].name.partition("-")[0]
+        raise Refused(
+            f"{place} holds {', '.join(path.name for path in new)}: a rotation of the keys did not come to its end. "
+            f"End it first: invoke cluster.rotate-keys -c {cluster} --what {what}"
+        )
+
+
 def rename(place: Path, before: str, now: str) -> list[Path]:
     """Call the shares that lie here what they are now; those that were not there stay with their holders."""
     for path in [*place.glob(f"{before}-*.key"), *place.glob(f"{before}-*.pgp")]:
-        path.rename(place / f"{now}{path.name.removeprefix(before)}")
+        final = place / f"{now}{path.name.removeprefix(before)}"
+        if final.exists():
+            final.rename(free(final))
+        path.rename(final)
     return sorted([*place.glob(f"{now}-*.key"), *place.glob(f"{now}-*.pgp")])
+
+
+def free(path: Path) -> Path:
+    """What a file of shares is called from now on that count no more: they open snapshots of their time."""
+    number = 1
+    while (found := path.with_name(f"{path.name}{OLD}-{number}")).exists():
+        number += 1
+    return found
 
 
 def save_token(place: Path, token: str) -> None:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SECONDS = 60.0
-ELSEWHERE = {f"{product}_{name}" for product in ("VAULT", "BAO") for name in ("ADDR", "CACERT", "NAMESPACE")}
+ELSEWHERE = {
+    f"{product}_{name}" for product in ("VAULT", "BAO") for name in ("ADDR", "CACERT", "NAMESPACE", "SKIP_VERIFY")
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def _among(cluster: Cluster, seen: Sequence[Seen]) -> Leader | None:
 @contextmanager
 def session(root: Path, declared: Cluster, environ: Mapping[str, str], seconds: float = SECONDS) -> Iterator[Led]:
     """A login at the leader, by VAULT_TOKEN or as the cluster declares; what it gave is revoked at the end."""
-    cluster = choose.placed(root, declared)
+    cluster = choose.awake(root, declared, environ)
     mine = {name: value for name, value in environ.items() if name not in ELSEWHERE}
 
     def login(server: Server) -> Session:

@@ -82,7 +82,12 @@ def join(ground: Ground, name: str) -> Standing:
         if not serves(seen):
             opening.come_back(ground, node)
             ground.tell(f"{name} has joined and is unsealed; it votes once it was stable for a while")
-        return _votes(led, name)
+        try:
+            return _votes(led, name)
+        except Refused:
+            if not seen.answers:  # what we started does not go on with what is stale
+                ground.control.stop(node)
+            raise
 
 
 def _stale(cluster: Cluster, name: str) -> str:
@@ -121,13 +126,14 @@ def _votes(led: Led, name: str) -> Standing:
             break
         time.sleep(_LOOK)
     if now.peer(name) is None:
-        raise StrongroomError(_stale(led.cluster, name))
+        raise Refused(_stale(led.cluster, name))
     unwell = ", ".join(led.do(raft.autopilot).unwell) or "nobody"
     raise StrongroomError(f"{name} is a peer, but after {VOTES:.0f} s it does not vote yet; unwell is {unwell}")
 
 
 def leave(ground: Ground, name: str, agree: Callable[[Leaving], None]) -> Leaving:
     """Take a node out for good: stopped, wiped, and no peer any more; run again after it was killed, it goes on."""
+    ground.control.require("stop", "wipe")
     with ground.session() as led:
         now = stand(led)
         node = ground.cluster.node(name) or _known(ground, now, name)

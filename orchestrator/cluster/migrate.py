@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import between, crossing, keys, migration, nodes, settling
+from orchestrator.cluster import between, crossing, keys, lead, migration, nodes, rotate, settling
 from orchestrator.cluster.between import ELECTION
 from orchestrator.cluster.migration import Done, Stand
 from orchestrator.cluster.seals import SEALS
@@ -54,6 +54,8 @@ def planned(ground: Ground) -> Planned:
         return Planned(ground.declared.name, asked, _stands(look, asked), ())
     if not moved:
         _ready(ground, look, asked)
+    if not moved:
+        keys.refuse_rotating(ground.keys, ground.declared.name)
     if not asked.in_place and (not moved or not SEALS[asked.new.kind].auto):
         between.shares_of_old(ground, asked, look.seen)
     return Planned(ground.declared.name, asked, _stands(look, asked), tuple(_steps(look, asked)))
@@ -73,15 +75,32 @@ def migrate(ground: Ground) -> Migrated:
                 return _told(ground, asked, (), "")
             if not migration.moved(look.seen, asked, look.done):
                 if is_fresh(look, asked):
+                    _try_shares(ground, look, asked)
                     snapshot = ground.snapshot()
                     migration.remember(ground.memory, ground.declared, Done())
                 crossing.cross_all(ground, control, asked)
             ground.tell(f"{ground.declared.name} is sealed by {asked.new.kind} now; each node is opened by it alone")
             _rename(ground, asked)
     except between.StuckError as stuck:
-        crossing.put_back(ground, asked, stuck)
-        raise StrongroomError(str(stuck)) from stuck
+        raise StrongroomError(f"{stuck}\n{crossing.put_back(ground, asked, stuck)}") from stuck
     return _told(ground, asked, settling.settle_all(ground, asked), snapshot)
+
+
+def _try_shares(ground: Ground, look: Look, asked: Move) -> None:
+    """Shares that do not fit would leave a node that is sealed."""
+    if asked.in_place:
+        return
+    found, what = between.shares_of_old(ground, asked, look.seen), migration.called(asked.old)
+    threshold = max(int(one.seal.document.get("t") or 0) for one in look.seen)
+    desk = rotate.Ground(ground.root, ground.declared, ground.environ, found, ground.tell, _refuse)
+    with lead.session(ground.root, ground.declared, ground.environ) as led:
+        if not rotate.fits(desk, led, what, threshold):
+            where = ", ".join(share.where for share in found)
+            raise Refused(f"the {what} shares ({where}) do not fit; nothing has changed")
+
+
+def _refuse(question: str) -> None:
+    raise Refused(f"{question} See to that first; no seal is left meanwhile")
 
 
 def is_fresh(look: Look, asked: Move) -> bool:

@@ -20,6 +20,7 @@ ACTIVE = 200
 PAUSE = 0.05
 SILENCE = 15.0
 HEALTH = "sys/health"
+_BEGUN = "already initialized"  # the server's words
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,12 @@ def wait_for_leader(cluster: Cluster, seconds: float = 60.0, silence: float = SI
     if found is None:
         raise AssertionError(cluster.name)
     return found
+
+
+def unbegun(cluster: Cluster, node: Node, refusal: Said) -> bool:
+    """Whether a refused initialisation left a node as it was: empty, or begun by somebody else."""
+    after = see(cluster, node)
+    return bool(refusal.status) and after.answers and (not after.initialised or _BEGUN in refusal.words)
 
 
 def told(seen: Sequence[Seen]) -> str:

@@ -70,8 +70,7 @@ def told(opened: Opened) -> str:
 def _restarted(ground: Ground, node: Node) -> Opened:
     """An auto-unsealed node that was sealed by hand stays so until its process is a new one."""
     ground.tell(f"{node.name} was sealed by hand; it is restarted, so that it unseals itself")
-    ground.control.stop(node)
-    ground.control.start(node)
+    ground.restart(node)
     come_back(ground, node)
     return Opened(node.name, sealed=False, progress=0, threshold=0)
 

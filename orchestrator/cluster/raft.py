@@ -10,9 +10,10 @@ from orchestrator.errors import StrongroomError
 from orchestrator.live import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.declared import Cluster
+    from orchestrator.documents import Json
     from orchestrator.live.server import Server
 
 CONFIGURATION = "sys/storage/raft/configuration"
@@ -44,9 +45,14 @@ def peers(server: Server) -> tuple[Peer, ...]:
     found = server.read(CONFIGURATION)
     if found is None:
         raise StrongroomError(f"{server.address} has no Raft storage; this command is for clusters that have")
+    return members(found)
+
+
+def members(configuration: Mapping[str, Json]) -> tuple[Peer, ...]:
+    """The peers in what the leader answers."""
     return tuple(
         Peer(str(one["node_id"]), str(one["address"]), bool(one["voter"]), bool(one["leader"]))
-        for one in found["config"]["servers"]
+        for one in configuration["config"]["servers"]
     )
 
 

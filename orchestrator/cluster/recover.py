@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0
 _NOTE = "recovering"  # names the survivor, as long as not all is done
+_COPIED = "copied"
 _BEFORE = "data.before"  # beside a node's data: what it was
 _DIGEST = 12
 
@@ -72,21 +73,16 @@ def recover(
     tell: Callable[[str], None],
 ) -> Recovered:
     """Make the survivor a cluster of one by Raft's own file, and have the others join it; killed, it goes on."""
-    _check_local(declared, survivor)
+    if declared.run != "local":
+        raise Refused(_by_hand(choose.placed(root, declared), survivor))
     with choose.opened_local(root, declared, environ) as control:
         cluster = control.cluster
-        node = cluster.node(survivor)
-        if node is None:
-            names = ", ".join(one.name for one in cluster.nodes)
-            raise Refused(f"cluster {declared.name} declares no node {survivor}; it has {names}")
+        node = _named(cluster, survivor)
         intended = _intended(control, cluster, node)
         agree(intended)
-        if not files.read(control.home / _NOTE):
-            for one in cluster.nodes:  # of an earlier recovery
-                files.remove(control.at(one) / _BEFORE)
-        files.write(control.home / _NOTE, survivor)
-        leader = nodes.leader(nodes.look(cluster))
-        if leader is None:
+        if not _noted(control):
+            files.write(control.home / _NOTE, survivor)
+        if nodes.leader(nodes.look(cluster)) is None:
             _alone(control, cluster, node, tell)
         tell("the others join")
         for one in cluster.nodes:
@@ -94,20 +90,33 @@ def recover(
         auto = SEALS[cluster.seal.kind].auto  # the others have to be unsealed by hand
         seen = nodes.wait(cluster, "every node has joined", partial(_joined, auto=auto), PATIENCE)
         (control.home / _NOTE).unlink()
-        kept = tuple(path for one in cluster.nodes if (path := control.at(one) / _BEFORE).exists())
+        kept = tuple(path for one in cluster.nodes for path in sorted(control.at(one).glob(f"{_BEFORE}*")))
         return Recovered(intended, seen, kept)
 
 
-def _check_local(declared: Cluster, survivor: str) -> None:
-    if declared.run == "local":
-        return
-    node = declared.node(survivor)
-    written = _peers(node) if node else "[...]"
-    raise Refused(
-        f"the data of cluster {declared.name} is not on this machine: stop every node, copy {declared.raft.path} of "
-        f"{survivor}, write {written} into {declared.raft.path}/raft/peers.json there, start it alone, unseal it, then "
-        "start the others with empty data folders: they join"
+def _by_hand(cluster: Cluster, survivor: str) -> str:
+    """What to do where the data is not in folders of ours."""
+    node, seen = _named(cluster, survivor), nodes.look(cluster)
+    _refuse_led(cluster, seen)
+    path, unseal = cluster.raft.path, "" if SEALS[cluster.seal.kind].auto else ", unseal it"
+    came = ", ".join(f"{one.name} {one.state}, index {one.index or 'unknown'}" for one in _known(cluster, seen))
+    return (
+        f"nobody leads cluster {cluster.name} ({came}), and its data is not in folders of this machine; there:\n"
+        "1. stop every node, and see that none of them runs\n"
+        f"2. on {survivor}, copy {path} away, and have {path}/raft/peers.json, readable to the server, say\n"
+        f"   {_peers(node)}\n"
+        f"3. start {survivor} alone{unseal}, and see that it leads: invoke cluster.status -c {cluster.name}\n"
+        f"4. on each other node, move {path} away, make it anew and empty, and start the node{unseal}: it joins\n"
+        "Never start a node with what you moved away: it would answer with old data"
     )
+
+
+def _named(cluster: Cluster, name: str) -> Node:
+    node = cluster.node(name)
+    if node is None:
+        names = ", ".join(one.name for one in cluster.nodes)
+        raise Refused(f"cluster {cluster.name} declares no node {name}; it has {names}")
+    return node
 
 
 def _peers(node: Node) -> str:
@@ -115,16 +124,35 @@ def _peers(node: Node) -> str:
     return json.dumps([{"id": node.name, "address": node.cluster_host_port, "non_voter": False}])
 
 
-def _intended(control: Local, cluster: Cluster, node: Node) -> Intended:
-    seen = nodes.look(cluster)
-    leader, going_on = nodes.leader(seen), files.read(control.home / _NOTE)
-    if going_on and going_on != node.name:
-        raise Refused(f"a recovery with {going_on} as the survivor is under way; finish it: --survivor {going_on}")
-    if leader and not going_on:
+def _noted(control: Local) -> list[str]:
+    """The survivor of a recovery that has not come to its end, and whether its data was copied."""
+    return (files.read(control.home / _NOTE) or "").split()
+
+
+def _known(cluster: Cluster, seen: Sequence[Seen]) -> list[Survivor]:
+    return [Survivor(one.node.name, one.word, raft.applied(cluster, one.url)) for one in seen]
+
+
+def _refuse_led(cluster: Cluster, seen: Sequence[Seen]) -> None:
+    if leader := nodes.leader(seen):
         raise Refused(f"{leader.node.name} leads cluster {cluster.name}: nothing has to be recovered")
+
+
+def _intended(control: Local, cluster: Cluster, node: Node) -> Intended:
+    seen, going_on = nodes.look(cluster), _noted(control)
+    if all(one.word in {"leader", "standby"} for one in seen):
+        (control.home / _NOTE).unlink(missing_ok=True)  # whoever was killed had done all but that
+        going_on = []
+    if not going_on:
+        _refuse_led(cluster, seen)
+    if going_on and going_on[0] != node.name:
+        raise Refused(
+            f"a recovery with {going_on[0]} as the survivor did not come to its end: --survivor {going_on[0]}. If that "
+            f"is of another time, or {going_on[0]} is lost too, delete {control.home / _NOTE}"
+        )
     if not (control.at(node) / "data" / "raft").is_dir():
         raise Refused(f"{node.name} has no data on this machine, so it is no survivor; name one that has")
-    known = {one.node.name: Survivor(one.node.name, one.word, raft.applied(cluster, one.url)) for one in seen}
+    known = {one.name: one for one in _known(cluster, seen)}
     others = tuple(one for name, one in known.items() if name != node.name)
     digest = hashlib.sha256(json.dumps([cluster.name, node.name]).encode()).hexdigest()[:_DIGEST]
     return Intended(cluster.name, known[node.name], others, digest)
@@ -137,10 +165,11 @@ def _alone(control: Local, cluster: Cluster, node: Node, tell: Callable[[str], N
         control.stop(one)
     for one in cluster.nodes:
         if one.name != node.name and (control.at(one) / "data").exists():
-            files.remove(control.at(one) / _BEFORE)
-            (control.at(one) / "data").rename(control.at(one) / _BEFORE)
+            (control.at(one) / "data").rename(_free(control.at(one)))
     here = control.at(node)
-    _copy(here / "data", here / _BEFORE)
+    if _COPIED not in _noted(control):
+        _copy(here / "data", _free(here))
+        files.write(control.home / _NOTE, f"{node.name} {_COPIED}")
     files.write(here / "data" / "raft" / "peers.json", _peers(node))
     control.start(node)
     seen = nodes.wait(cluster, f"{node.name} answers", partial(_answers, node.name), PATIENCE)
@@ -152,11 +181,17 @@ def _alone(control: Local, cluster: Cluster, node: Node, tell: Callable[[str], N
     nodes.wait_for_leader(cluster, PATIENCE)
 
 
+def _free(here: Path) -> Path:
+    """Where to keep what a node had; what is kept there already stays."""
+    number, found = 1, here / _BEFORE
+    while found.exists():
+        number, found = number + 1, here / f"{_BEFORE}-{number + 1}"
+    return found
+
+
 def _copy(data: Path, kept: Path) -> None:
-    """Keep what was there, unless an earlier run did; a copy that was cut short has another name."""
-    if kept.exists():
-        return
-    part = kept.with_name(f".{kept.name}.part")
+    """A copy that was cut short has another name."""
+    part = kept.with_name(f".{_BEFORE}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(data, part)
     part.rename(kept)

@@ -7,6 +7,7 @@ by the next one.
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import time
 from contextlib import ExitStack, contextmanager
@@ -38,7 +39,8 @@ _BY_LOGIN, _BY_SHARES = "sys/generate-root-token", "sys/generate-root"
 _PATIENCE = 60.0
 _SLOW = 30.0
 _LOGIN = 5.0  # whoever makes a root token may have lost the login
-_CLOCKS = 5  # seconds by which the server's clock may be behind ours
+_MEANWHILE = 2.0
+_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,24 @@ class Way:
 
 def generate(ground: Ground, use: Callable[[Root], None]) -> Ended:
     """Make a root token, use it, and see it dead; first whatever an earlier run left is ended."""
-    cleaned = recover(ground)
+    with _alone(ground):
+        return _generate(ground, use)
+
+
+def recover(ground: Ground) -> tuple[str, ...]:
+    """Make none: end a token that an earlier run left, and lock a node that it unlocked."""
+    with _alone(ground):
+        return _recover(ground)
+
+
+def _alone(ground: Ground) -> AbstractContextManager[int]:
+    """Another run would take the token of this one for one that was left."""
+    who = f"another command has made or held a root token of {ground.declared.name}"
+    return files.locked(ground.home / "generate-root.lock", _MEANWHILE, who)
+
+
+def _generate(ground: Ground, use: Callable[[Root], None]) -> Ended:
+    cleaned = _recover(ground)
     cluster = choose.placed(ground.root, ground.declared)
     needed = max((int(one.seal.document.get("t") or 0) for one in nodes.look(cluster)), default=0)
     found = _shares(ground, max(needed, 1))
@@ -124,19 +143,18 @@ def generate(ground: Ground, use: Callable[[Root], None]) -> Ended:
         ground.tell(f"a root token lives (accessor {root.accessor})")
         use(root)
     finally:
-        dead = end(ground) if ground.token.exists() else ""
+        dead = _end(ground) if ground.token.exists() else ""
     return Ended(ground.declared.name, way.told, root.accessor, dead, cleaned)
 
 
 # what an earlier run left
 
 
-def recover(ground: Ground) -> tuple[str, ...]:
-    """End a token that lives, and lock a node that was unlocked."""
+def _recover(ground: Ground) -> tuple[str, ...]:
     cleaned = []
     said = _remembered(ground)
     if ground.token.exists():
-        cleaned.append(f"the root token of an earlier run (accessor {said.get('accessor')}) was ended: {end(ground)}")
+        cleaned.append(f"the root token of an earlier run (accessor {said.get('accessor')}) was ended: {_end(ground)}")
     if name := said.get("unlocked"):
         _lock(ground, str(name))
         cleaned.append(f"{name} was unlocked by an earlier run, and is locked again")
@@ -145,43 +163,79 @@ def recover(ground: Ground) -> tuple[str, ...]:
     return tuple(cleaned)
 
 
-def end(ground: Ground) -> str:
+def _end(ground: Ground) -> str:
     """Revoke the token that is on disk, and see that the server knows it no more."""
     token = (files.read(ground.token) or "").strip()
-    leader = nodes.wait_for_leader(choose.placed(ground.root, ground.declared), _PATIENCE)
-    ca = nodes.trusted(choose.placed(ground.root, ground.declared))
+    again = f"it lies in {ground.token}: invoke cluster.generate-root -c {ground.declared.name} --end ends it"
+    try:
+        cluster = choose.placed(ground.root, ground.declared)
+        leader = nodes.wait_for_leader(cluster, _PATIENCE)
+    except StrongroomError as error:
+        raise type(error)(f"{error}. The root token lives; {again}") from error
+    ca = nodes.trusted(cluster)
     said = probe.ask(leader.url, "auth/token/revoke-self", ca=ca, token=token, method="POST", body={})
     after = probe.ask(leader.url, "auth/token/lookup-self", ca=ca, token=token)
     if after.status != probe.FORBIDDEN:
         raise StrongroomError(
-            f"the root token may live: revoking it answers {said.words}, looking it up {after.words}; it lies in "
-            f"{ground.token}: run this again, which ends it, or revoke it by hand"
+            f"the root token may live: revoking it answers {said.words}, looking it up {after.words}; {again}, or "
+            "revoke it by hand"
         )
     ground.token.unlink(missing_ok=True)
-    _remember(ground, {name: value for name, value in _remembered(ground).items() if name == "unlocked"})
+    _settled(ground)
     return f"{after.status} {after.words}"
 
 
 def _sweep(ground: Ground, root: Root) -> tuple[str, ...]:
-    """End root tokens whose value was lost with a run that was killed as the server gave it."""
-    since = _remembered(ground).get("lost")
-    if since is None:
-        return ()
-    ca = root.ca_cert or True
-    listed = probe.ask(root.url, "auth/token/accessors", ca=ca, token=root.token, method="LIST")
-    ended = []
-    for accessor in listed.data.get("keys") or ():
-        found = _looked_up(root, str(accessor)).data
-        made = int(found.get("creation_time") or 0)
-        if found.get("path") == "auth/token/root" and accessor != root.accessor and made >= float(since) - _CLOCKS:
-            body = {"accessor": accessor}
-            probe.ask(root.url, "auth/token/revoke-accessor", ca=ca, token=root.token, method="POST", body=body)
-            gone = _looked_up(root, str(accessor))
-            ended.append(f"a root token that an earlier run had lost (accessor {accessor}) was ended: {gone.words}")
-    _remember(ground, {name: value for name, value in _remembered(ground).items() if name != "lost"})
-    for line in ended:
-        ground.tell(line)
+    """End root tokens whose value was lost with a run that was killed as the server gave it, if people agree.
+
+    A server makes one at a time, so it is the first one since the last share was given; unless that attempt was called
+    off, and somebody else made one.
+    """
+    lost, ended = _lost(ground), []
+    made = _made_since(root, min(lost.values())) if lost else []
+    for nonce, since in sorted(lost.items(), key=lambda one: one[1]):
+        found = next((one for one in made if one[0] >= since), None)
+        try:
+            if found:
+                made.remove(found)
+                ended.append(_end_lost(ground, root, *found))
+        except Refused as error:
+            ground.tell(f"the root token with the accessor {found and found[1]} is left alone: {error}")
+        else:
+            lost = {name: at for name, at in lost.items() if name != nonce}
+    _remember(ground, {**_remembered(ground), "lost": lost})
     return tuple(ended)
+
+
+def _made_since(root: Root, since: float) -> list[tuple[int, str]]:
+    """When each living root token was made that shares gave, and its accessor; the first comes first."""
+    ca = root.ca_cert or True
+    listed = _good(
+        probe.ask(root.url, "auth/token/accessors", ca=ca, token=root.token, method="LIST"), "looking around"
+    )
+    found = []
+    for accessor in map(str, listed.data.get("keys") or ()):
+        data = _looked_up(root, accessor).data
+        at = int(data.get("creation_time") or 0)
+        if data.get("path") == "auth/token/root" and accessor != root.accessor and at >= since:
+            found.append((at, accessor))
+    return sorted(found)
+
+
+def _end_lost(ground: Ground, root: Root, made: int, accessor: str) -> str:
+    at = dt.datetime.fromtimestamp(made, dt.UTC).isoformat()
+    ground.agree(
+        f"An earlier run was killed as its root token was made. The one with the accessor {accessor}, made {at}, is "
+        "that one, unless somebody else made one just then. End it?"
+    )
+    ca, body = root.ca_cert or True, {"accessor": accessor}
+    probe.ask(root.url, "auth/token/revoke-accessor", ca=ca, token=root.token, method="POST", body=body)
+    gone = _looked_up(root, accessor)
+    if gone.ok or not gone.status:
+        raise StrongroomError(f"the root token with the accessor {accessor} may live: looking it up, {gone.words}")
+    line = f"a root token that an earlier run had lost (accessor {accessor}) was ended: {gone.words}"
+    ground.tell(line)
+    return line
 
 
 def _looked_up(root: Root, accessor: str) -> Said:
@@ -249,6 +303,8 @@ def _unlocked(ground: Ground, cluster: Cluster) -> Iterator[Way]:
             f"cluster {cluster.name}: no login may give shares, and no node takes them without one. Set `{SETTING}` in "
             f"the listener of {chosen} and restart it, or let this do it and undo it: --unlock"
         )
+    with ground.open(ground.declared) as control:
+        control.require("stop", "install", "start")
     _remember(ground, {**_remembered(ground), "unlocked": chosen})
     ground.tell(f"{chosen} is restarted so that it takes shares without a login")
     try:
@@ -271,6 +327,7 @@ def _lock(ground: Ground, name: str) -> None:
 def _restart(ground: Ground, declared: Cluster, name: str) -> None:
     with ground.open(declared) as control:
         node = next(one for one in control.cluster.nodes if one.name == name)
+        control.require("stop", "install", "start")
         control.stop(node)
         control.install(node)
         control.start(node)
@@ -287,7 +344,7 @@ def _restart(ground: Ground, declared: Cluster, name: str) -> None:
 
 def _clear(ground: Ground, way: Way) -> None:
     """Call off what an earlier run of ours began, and with consent what somebody else did."""
-    said = way.ask("GET", "attempt").data
+    said = _good(way.ask("GET", "attempt"), "looking whether somebody makes one").data
     if not said.get("started"):
         return
     nonce, done, needed = (said.get(name) for name in ("nonce", "progress", "required"))
@@ -296,21 +353,25 @@ def _clear(ground: Ground, way: Way) -> None:
             f"somebody makes a root token (nonce {nonce}, {done} of {needed} shares given), and not from here. "
             "Call it off?"
         )
+    else:
+        _settled(ground)  # it waited for shares still, so nothing came of it
     _good(way.ask("DELETE", "attempt"), "calling it off")
     ground.tell(f"the attempt {nonce or ''} is called off")
 
 
 def _made(ground: Ground, way: Way, found: Sequence[Share]) -> str:
     """The token: the shares given, one after the other, and what comes back decoded."""
-    before = _remembered(ground)
-    lost = before.get("lost", before.get("since"))
     begun = _good(way.ask("PUT", "attempt", {}), "beginning").data
     nonce, otp = str(begun["nonce"]), str(begun["otp"])
-    more = {} if lost is None else {"lost": lost}
-    unlocked = {name: value for name, value in before.items() if name == "unlocked"}
-    _remember(ground, {**unlocked, **more, "nonce": nonce, "since": time.time()})
+    _remember(ground, {**_remembered(ground), "nonce": nonce})
     for share in found:
+        _remember(ground, {**_remembered(ground), "lost": {**_lost(ground), nonce: _server_time(ground)}})
         said = way.ask("PUT", "update", {"key": share.value, "nonce": nonce})
+        if not said.status or said.status >= _SERVER_ERROR:
+            raise Unreachable(
+                f"the shares went to {way.told}, which does not say what came of it: {said.words}; run this again, "
+                "which ends what was made"
+            )
         if not said.ok:
             where = ", ".join(one.where for one in found)
             _give_up(ground, way)
@@ -322,9 +383,15 @@ def _made(ground: Ground, way: Way, found: Sequence[Share]) -> str:
     raise StrongroomError(f"{len(found)} shares are too few; no token was made")
 
 
+def _server_time(ground: Ground) -> int:
+    """By the clock that tells when a token was made."""
+    leader = nodes.wait_for_leader(choose.placed(ground.root, ground.declared), _PATIENCE)
+    return int(leader.health.document.get("server_time_utc") or time.time())
+
+
 def _give_up(ground: Ground, way: Way) -> None:
     way.ask("DELETE", "attempt")
-    _remember(ground, {name: value for name, value in _remembered(ground).items() if name in {"unlocked", "lost"}})
+    _settled(ground)
 
 
 def _shares(ground: Ground, needed: int) -> list[Share]:
@@ -353,7 +420,7 @@ def _decoded(encoded: str, otp: str) -> str:
 def _kept(ground: Ground, token: str) -> Root:
     """On disk before it is used, with the accessor by which anybody can end it."""
     files.write(ground.token, token)
-    _remember(ground, {name: value for name, value in _remembered(ground).items() if name in {"unlocked", "lost"}})
+    _settled(ground)
     cluster = choose.placed(ground.root, ground.declared)
     leader = nodes.wait_for_leader(cluster, _PATIENCE)
     said = probe.ask(leader.url, "auth/token/lookup-self", ca=nodes.trusted(cluster), token=token)
@@ -375,8 +442,21 @@ def _remembered(ground: Ground) -> dict[str, Json]:
     return found if isinstance(found, dict) else {}
 
 
+def _lost(ground: Ground) -> dict[str, int]:
+    """The attempts of which nobody knows what came of them, and when their last share was given."""
+    found = _remembered(ground).get("lost")
+    return found if isinstance(found, dict) else {}
+
+
+def _settled(ground: Ground) -> None:
+    """It is known what came of the attempt that was begun last."""
+    said = _remembered(ground)
+    lost = {nonce: since for nonce, since in _lost(ground).items() if nonce != said.get("nonce")}
+    _remember(ground, {**{name: said[name] for name in said if name == "unlocked"}, "lost": lost})
+
+
 def _remember(ground: Ground, said: Mapping[str, Json]) -> None:
-    if said:
-        files.write(ground.memory, json.dumps(said))
+    if known := {name: value for name, value in said.items() if value}:
+        files.write(ground.memory, json.dumps(known))
     else:
         ground.memory.unlink(missing_ok=True)

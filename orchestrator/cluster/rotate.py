@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import combinations, islice
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import keys, lead, migration, nodes, shares
-from orchestrator.cluster.machines import local
+from orchestrator.cluster.keys import NEW, OLD
+from orchestrator.cluster.machines import choose, local
 from orchestrator.errors import Refused, StrongroomError
 from orchestrator.live import probe
 from orchestrator.local import files
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json
     from orchestrator.live.probe import Said
 
-NEW, OLD = ".new", ".old"
 BARRIER = "barrier"
 _PATHS = {  # by what the shares are called: where they are rotated, and where older servers and HashiCorp Vault do it
     "recovery": ("sys/rotate/recovery", "sys/rekey-recovery-key"),
@@ -35,6 +36,10 @@ _PATHS = {  # by what the shares are called: where they are rotated, and where o
 _KEYRING = "sys/rotate/keyring", "sys/rotate"
 _NOT_FOUND, _NOT_ALLOWED = 404, 405
 _SLOW = 30.0
+_TRIES = 200
+_SHARES_STAND = (
+    "; the shares that counted before count still, unless the new ones were proven: run this again, which finds out"
+)
 
 
 @dataclass(frozen=True)
@@ -91,12 +96,26 @@ class Desk:
 
 
 def rotate(ground: Ground, what: str) -> Rotated:
-    """Rotate the encryption key, or the shares under the name that the cluster's seal gives them."""
-    with lead.session(ground.root, ground.declared, ground.environ) as led:
+    """Rotate the encryption key, or the shares under the name that the cluster's seal gives them.
+
+    One command at a time: new shares lie under one name, and those of two would be mixed.
+    """
+    with (
+        choose.locked(ground.root, ground.declared),
+        lead.session(ground.root, ground.declared, ground.environ) as led,
+    ):
         if what == BARRIER:
             return _rotate_barrier(ground, led)
         _check(ground, what)
         return _rotate_shares(ground, _desk(led, what), what)
+
+
+def fits(ground: Ground, led: Led, what: str, threshold: int) -> bool:
+    """Whether the given shares are those that count, by a rotation that is begun with them and called off."""
+    desk = _desk(led, what)
+    _clear(ground, desk)
+    tried = islice(combinations(ground.given, max(threshold, 1)), _TRIES)
+    return any(_counts(desk, ground, some) for some in tried)
 
 
 def _rotate_barrier(ground: Ground, led: Led) -> Rotated:
@@ -139,10 +158,7 @@ def _desk(led: Led, what: str) -> Desk:
 
 def _good(said: Said, what: str) -> Said:
     if not said.ok:
-        raise StrongroomError(
-            f"{what}: {said.words}; the shares that counted before count still, unless the new ones were proven: "
-            "run this again, which finds out"
-        )
+        raise StrongroomError(f"{what}: {said.words}{_SHARES_STAND if what.startswith('POST') else ''}")
     return said
 
 
@@ -166,30 +182,42 @@ def _rotate_shares(ground: Ground, desk: Desk, what: str) -> Rotated:
 
 
 def _resume(ground: Ground, desk: Desk, what: str) -> Rotated | None:
-    """Go on with new shares that an earlier run saved; None where the server has forgotten them."""
-    status = desk.status().data
-    if nonce := str(status.get("verification_nonce") or ""):
+    """Go on with new shares that an earlier run saved; None where they are worth nothing."""
+    status, said = desk.status().data, _remembered(ground)
+    nonce = str(status.get("verification_nonce") or "")
+    ours = bool(nonce) and status.get("nonce") == said.get("nonce") and not said.get("trying")
+    if ours and len(_lying(ground, what, NEW)) >= int(status.get("n") or 0):
         ground.tell(f"an earlier run saved new {what} shares, and the server waits for their proof")
         return _prove(ground, desk, what, nonce)
+    _clear(ground, desk)
     new = _bare(ground, what, NEW)
-    if not status.get("started") and new and _counts(desk, ground, new):
+    if not ours and new and _counts(desk, ground, new):
         ground.tell(f"an earlier run proved its new {what} shares, and did not come to say so")
         return _proven(ground, what)
-    if not status.get("started") and not new:
-        _refuse_doubt(ground, what)
-    ground.tell(f"an earlier run saved new {what} shares, which the server has forgotten: they are worth nothing")
+    if not ours and not new:
+        return _doubt(ground, desk, what)
+    ground.tell(f"an earlier run saved new {what} shares that count for nothing: not all of them, or not in time")
     for path in _lying(ground, what, NEW):
         path.unlink()
     return None
 
 
-def _refuse_doubt(ground: Ground, what: str) -> None:
-    """Encrypted shares cannot be tried here."""
-    raise Refused(
-        f"new {what} shares lie in {ground.keys} ({what}-*{NEW}), and the server does not wait for their proof: either "
-        "the holders gave it, or the lead has changed and they are worth nothing. Have a threshold of holders decrypt "
-        f"theirs and give them: --keys prompt; if the server takes them, take {NEW} off the names, else delete them"
-    )
+def _doubt(ground: Ground, desk: Desk, what: str) -> Rotated:
+    """Encrypted shares cannot be tried here: their holders have to."""
+    if not ground.given:
+        raise Refused(
+            f"new {what} shares lie in {ground.keys} ({what}-*{NEW}), and the server does not wait for their proof: "
+            "either the holders gave it, or the lead has changed and they are worth nothing. Have a threshold of "
+            "holders decrypt these, and say --keys prompt: if they count, they are taken; where they do not, delete "
+            "the files and rotate anew"
+        )
+    if not _counts(desk, ground, ground.given):
+        raise Refused(
+            f"the given shares do not count. If they are those of {what}-*{NEW} in {ground.keys}, these are worth "
+            "nothing: delete them, and rotate anew"
+        )
+    ground.agree(f"The given shares count. Are they the new ones, of {what}-*{NEW}?")
+    return _proven(ground, what)
 
 
 def _clear(ground: Ground, desk: Desk) -> None:
@@ -287,6 +315,7 @@ def _prove(ground: Ground, desk: Desk, what: str, nonce: str) -> Rotated:
 def _counts(desk: Desk, ground: Ground, found: Sequence[Share]) -> bool:
     """Whether these are the shares that count: a rotation is begun with them, and called off."""
     nonce = _begin(ground, desk)
+    _remember(ground, {"nonce": nonce, "trying": True})
     try:
         for share in found:
             said = desk.ask("POST", "update", {"key": share.value, "nonce": nonce})
@@ -315,19 +344,12 @@ def _finish(ground: Ground, what: str) -> Rotated:
     replaced = {path.name.removesuffix(NEW) for path in waiting}
     for path in _named(ground, what):
         if path.name not in names or path.name in replaced:
-            path.rename(_free(path))
+            path.rename(keys.free(path))
     for path in waiting:
         path.rename(path.with_name(path.name.removesuffix(NEW)))
     ground.memory.unlink(missing_ok=True)
     kept = tuple(sorted(ground.keys.glob(f"{what}-*{OLD}-*")))
     return Rotated(ground.declared.name, what, shares=tuple(_named(ground, what)), kept=kept)
-
-
-def _free(final: Path) -> Path:
-    number = 1
-    while (found := final.with_name(f"{final.name}{OLD}-{number}")).exists():
-        number += 1
-    return found
 
 
 def _named(ground: Ground, what: str) -> list[Path]:

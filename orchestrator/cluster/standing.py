@@ -55,6 +55,7 @@ class Ground:
         return lead.session(self.root, self.declared, self.environ)
 
     def restart(self, node: Node) -> None:
+        self.control.require("stop", "start")
         self.control.stop(node)
         self.control.start(node)
 

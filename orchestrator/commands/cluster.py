@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster import beginning, keys, nodes
 from orchestrator.cluster.beginning import Begun, Ground
-from orchestrator.cluster.machines import choose
+from orchestrator.cluster.machines import choose, local
+from orchestrator.cluster.members import is_version
 from orchestrator.commands import plan as plans
 from orchestrator.config import clusters
 from orchestrator.config.load import load
@@ -40,6 +41,7 @@ class Raised:
 def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None], progress: Progress) -> Raised:
     """Start every node of a cluster that runs here, and begin the cluster if it is new."""
     declared = clusters.named(root, name, environ)
+    choose.refuse_elsewhere(declared)
     check(root, declared)
     with choose.opened_here(root, declared, environ) as control:
         control.place(tell)
@@ -53,7 +55,17 @@ def up(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], 
         ground = Ground(root, cluster, control, environ, applier(root, progress), tell)
         begun = beginning.begin(ground) if _is_new(root, cluster, control) else None
         beginning.unlock(ground)
-        return Raised(cluster, nodes.wait(cluster, "every node is open, and one leads", _serves, _STARTS), begun)
+        seen = nodes.wait(cluster, "every node is open, and one leads", _serves, _STARTS)
+        _tell_old(control, seen, tell)
+        return Raised(cluster, seen, begun)
+
+
+def _tell_old(control: Machines, seen: Sequence[Seen], tell: Callable[[str], None]) -> None:
+    """What runs is left as it is: one node after the other is for an upgrade."""
+    wanted, name = control.cluster.version, control.cluster.name
+    others = [one.node.name for one in seen if not is_version(wanted, one.version) or not control.is_current(one.node)]
+    if others:
+        tell(f"{', '.join(others)}: runs what was declared before; change it by invoke cluster.upgrade -c {name}")
 
 
 def check(root: Path, declared: Cluster) -> None:
@@ -64,8 +76,7 @@ def check(root: Path, declared: Cluster) -> None:
 
 def _is_new(root: Path, cluster: Cluster, control: Machines) -> bool:
     """Whether it is empty, or an earlier beginning did not end; nodes with a lost storage may never answer."""
-    place = keys.folder(root, cluster)
-    if (place / keys.ROOT_TOKEN).exists() or (place / keys.UNFINISHED).exists():
+    if keys.is_begun(keys.folder(root, cluster)):
         return True
     seen = nodes.wait(cluster, "every node answers", _Starting(control), _STARTS)
     return not any(one.initialised for one in seen)
@@ -108,10 +119,17 @@ def applier(root: Path, progress: Progress) -> Callable[[str, Mapping[str, str]]
 
 
 def down(
-    root: Path, name: str, environ: Mapping[str, str], *, wipe: bool, agree: Callable[[], None]
+    root: Path,
+    name: str,
+    environ: Mapping[str, str],
+    *,
+    wipe: bool,
+    agree: Callable[[], None],
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[str, ...]:
     """Stop all that runs here of a cluster; with `wipe`, delete what it kept."""
-    declared = clusters.named(root, name, environ)
+    left = None if name in clusters.names(root) else local.left(root, name)
+    declared = left or clusters.named(root, name, environ)
     if wipe:
         agree()
     with choose.opened_here(root, declared, environ) as control:
@@ -120,7 +138,16 @@ def down(
             for environment in _environments(root, name):  # what Terraform knew of it is gone with it
                 files.remove(folder_of(root, environment))
             control.forget()
+            if kept := _elsewhere(root, declared):
+                tell(f"left, as it is not in the cluster's folder: {', '.join(kept)}; move it away before the next up")
         return stopped
+
+
+def _elsewhere(root: Path, declared: Cluster) -> list[str]:
+    """What the beginning wrote into places that the cluster's file names."""
+    login = declared.login.settings.values() if declared.login else ()
+    written = [one.removeprefix("file:") for one in login if one.startswith("file:")]
+    return [one for one in (declared.init.keys, *written) if one and (root / one).exists()]
 
 
 def build(root: Path, name: str, environ: Mapping[str, str], tell: Callable[[str], None]) -> tuple[str, ...]:

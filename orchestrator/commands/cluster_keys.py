@@ -6,6 +6,7 @@ import select
 import signal
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from orchestrator.config.load import load
 from orchestrator.errors import StrongroomError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
     from types import FrameType
@@ -94,7 +95,8 @@ def generate_root(asked: Asked, use: Callable[[Root], None], *, unlock: bool) ->
     ground = root.Ground(
         asked.root, asked.declared, asked.environ, asked.open, asked.given, asked.tell, asked.agree, unlock
     )
-    return root.generate(ground, use)
+    with _interrupted_by(signal.SIGTERM, signal.SIGHUP):
+        return root.generate(ground, use)
 
 
 def end_root(asked: Asked) -> tuple[str, ...]:
@@ -127,7 +129,6 @@ def holding(asked: Asked, seconds: float) -> Callable[[Root], None]:
 
 def _wait(seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         while (left := deadline - time.monotonic()) > 0:
             if sys.stdin and sys.stdin.isatty():
@@ -137,12 +138,21 @@ def _wait(seconds: float) -> None:
                 time.sleep(left)
     except KeyboardInterrupt:
         return
+
+
+@contextmanager
+def _interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
+    """Whoever ends us so, or shuts the terminal, gets what is done at an interrupt: the token ends with us."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
+        for number, usual in before.items():
+            signal.signal(number, usual)
 
 
 def asked_use(asked: Asked, environment: str, hold: float, progress: Progress) -> Callable[[Root], None]:

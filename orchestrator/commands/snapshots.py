@@ -71,6 +71,8 @@ def _wrong(here: Ground, one: Kept, *, check: bool) -> str:
         return "only its manifest is there"
     if not one.whole:
         return f"it has {one.size} bytes of {one.manifest.size}"
+    if take.ahead(one.manifest):
+        return f"a clock was wrong: it is dated {take.told(-one.manifest.age(now()))} ahead"
     if not check:
         return ""
     try:
@@ -85,7 +87,7 @@ def _overdue(here: Ground, rows: tuple[Row, ...]) -> str:
     said = here.declared.snapshots
     if said is None:
         return ""
-    newest = next((row for row in rows if not row.wrong), None)
+    newest = next((row for row in rows if not row.wrong and not row.manifest.why), None)
     return take.overdue(here.declared, newest.manifest if newest else None)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster import pgp
-from orchestrator.config import tree
+from orchestrator.config import source, tree
 from orchestrator.config.audit_checks import check_audit
 from orchestrator.config.checks import lacks
 from orchestrator.config.cluster_built import split
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.config.source import Node
     from orchestrator.errors import Problem
 
+FOLDER = "vault-config/clusters"
 MOST = 5
 _HIGHEST = 65534  # as the port for the other nodes is the next one
 _SHORTEST = 60
@@ -73,6 +74,7 @@ def check(root: Path, said: Node, node: Node) -> Iterator[Problem]:
         yield from check_audit(node, cluster, own=bool(_run(node)))
         yield from _check_settings(node, cluster)
         yield from _check_init(root, node)
+        yield from _check_keys(root, node)
     yield from _check_snapshots(node)
 
 
@@ -182,6 +184,23 @@ def _check_init(root: Path, node: Node) -> Iterator[Problem]:
     yield from _check_shares(init)
     yield from _check_holders(root, init)
     yield from _check_beginning(root, node, init)
+
+
+def _check_keys(root: Path, node: Node) -> Iterator[Problem]:
+    """Two clusters in one folder would take each other's root token and unfinished beginning for their own."""
+    place, name = node.at(["init", "keys"]), node.at(["cluster"])
+    if place is None or not isinstance(place.value, str) or is_open(place):
+        return
+    for path in sorted((root / FOLDER).glob("*.yaml")):
+        other = None if name and path.stem == name.value else source.read(path, path.name, [])
+        theirs = other.at(["init", "keys"]) if other else None
+        if (
+            theirs
+            and isinstance(theirs.value, str)
+            and (root / theirs.value).resolve() == (root / place.value).resolve()
+        ):
+            told = f"{place.value} is where cluster {path.stem} has its keys; name a folder of its own"
+            yield problem(place.where, f"init/keys: {told}")
 
 
 def _check_shares(init: Node) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import placeholders, source
 from orchestrator.config.cluster_built import built
-from orchestrator.config.cluster_checks import check
+from orchestrator.config.cluster_checks import FOLDER, check
 from orchestrator.config.cluster_limits import lax
 from orchestrator.config.cluster_schema import NODES, SECRET_TEXT, TEXT, one_of, words
 from orchestrator.config.limits import judge
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from orchestrator.documents import Json
     from orchestrator.errors import Problem
 
-FOLDER = "vault-config/clusters"
 _LOGINS: dict[str, dict[str, Json]] = {
     "approle": {"role_id": TEXT, "secret_id": SECRET_TEXT},
     "jwt": {"role": TEXT, "jwt": SECRET_TEXT},

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from orchestrator.declared import Cluster, Node
 
 HOST = "127.0.0.1"
-PATIENCE = 30.0  # seconds for which a connection waits for a leader
+PATIENCE = 30.0  # seconds without a leader after which a connection no longer waits for one
+_LEAST = 0.5
 _CONNECTS = 2.0
 _QUIET = 0.05  # after an answer of a node that no longer leads
 _UNANSWERED = 3.0  # a node that no longer leads may have hung with the request
@@ -94,7 +95,7 @@ class _Hall:
     async def _lead(self, guest: _Guest) -> None:
         """Bring a connection to the leader: it waits for one as long as that is worth it."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self.leader.patience(PATIENCE, _LEAST)):
                 while guest in self.guests and not await self._connected(guest, await self.leader.known()):
                     pass
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ class Leader:
     def __init__(self, leader: Node | None, context: ssl.SSLContext | None, found: Callable[[Node], None]) -> None:
         self.now = leader
         self._last = leader
+        self._since = time.monotonic()
         self._context, self._found = context, found
         self._search = asyncio.Event()  # set while there is none
         self._there = asyncio.Event()
@@ -41,10 +43,16 @@ class Leader:
             await self._there.wait()
         return self.now
 
+    def patience(self, seconds: float, least: float) -> float:
+        """How long of so many seconds a leader may still be waited for, if there has been none for a while."""
+        missed = 0.0 if self.now else time.monotonic() - self._since
+        return max(seconds - missed, least)
+
     def doubt(self, node: Node) -> None:
         """Something of it failed: find out whether it leads still."""
         if self.now is node:
             self.now = None
+            self._since = time.monotonic()
             self._there.clear()
             self._search.set()
 

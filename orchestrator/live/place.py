@@ -73,7 +73,7 @@ def _of_nodes(declared: Cluster, environ: Mapping[str, str], root: Path, token: 
     from orchestrator.cluster.machines import choose  # noqa: PLC0415
     from orchestrator.live.front import Front  # noqa: PLC0415
 
-    cluster = choose.placed(root, declared)
+    cluster = choose.awake(root, declared, environ)
     leader = nodes.wait_for_leader(cluster)
     namespace = variable(environ, "NAMESPACE").strip("/")
     front = Front(cluster, leader.node)

@@ -84,3 +84,6 @@ class Server(Protocol):
 
     def in_namespace(self, namespace: str) -> Server:
         """Another namespace of the same server, given from the root, as the same token sees it."""
+
+    def hurried(self) -> Server:
+        """The same, but one that does not wait for a server that went away."""

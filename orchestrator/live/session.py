@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LOGIN_PATHS = {"userpass": "auth/{mount}/login/{username}"}
 _SHORT = 300
+_RETRIES = "10"  # of the official provider, a second or more each: its two would not outlast an election
 _BUILT_IN = "sys/internal/ui/mounts/cubbyhole"
 
 
@@ -61,6 +62,7 @@ class Session:
         found = {
             "VAULT_ADDR": self.address,
             CLUSTER: self.place.name,
+            "VAULT_MAX_RETRIES": _RETRIES if self.place.name else "",
             "VAULT_TOKEN": self.token,
             "VAULT_NAMESPACE": self.namespace,
             "VAULT_CACERT": self.place.ca_cert,
@@ -112,7 +114,7 @@ def _opened(
 def _revoke(owned: Server) -> None:
     """Give a login back; where its policies or the network forbid that, it ends with its ttl."""
     with contextlib.suppress(Denied, Unreachable):
-        owned.write("auth/token/revoke-self", {}, again=True)
+        owned.hurried().write("auth/token/revoke-self", {}, again=True)
 
 
 def _joined(prefix: str, namespace: str) -> str:

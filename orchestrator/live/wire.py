@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 THREADS = 32
 TIMEOUT = (5.0, 60.0)
+_BUSY = 10.0  # seconds for which an error that does not speak of an election is hoped to pass
 NO_SUCH_ENDPOINT = "unsupported path"
 _READS = {"GET", "LIST"}
 CAPABILITIES = {"GET": "read", "LIST": "list", "DELETE": "delete"}
@@ -94,6 +95,9 @@ class Wire:
     def in_namespace(self, namespace: str) -> Server:
         return replace(self, namespace=namespace)
 
+    def hurried(self) -> Server:
+        return replace(self, waits=False)
+
     def _patiently(
         self,
         method: str,
@@ -106,11 +110,12 @@ class Wire:
         again: bool = False,
     ) -> Response:
         """The reply, which may have to wait for a new leader or for a rate limit."""
-        deadline, pause = 0.0, 0.05
+        began, deadline, pause = time.monotonic(), 0.0, 0.05
         while True:
             try:
                 reply = self._send(method, path, data, wrap, query)
-                if not busy(reply):
+                busy_long = time.monotonic() > began + _BUSY and not self._may_repeat(reply)
+                if not busy(reply) or busy_long:
                     return reply
             except Unclear:
                 if not again or not self.waits or _is_late(deadline, pause):
@@ -121,7 +126,7 @@ class Wire:
             else:
                 if _is_late(deadline, pause):
                     return reply
-            deadline = deadline or time.monotonic() + outcome.PATIENCE
+            deadline = deadline or outcome.deadline(began, time.monotonic())
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
 

@@ -56,17 +56,27 @@ def remove(path: Path) -> None:
 @contextlib.contextmanager
 def locked(path: Path, patience: float = PATIENCE, who: str = _STACK) -> Iterator[int]:
     """Hold the stack for oneself; programs that inherit the descriptor hold it too, until they end."""
-    with path.open("a") as file:
-        path.chmod(0o600)
-        deadline = time.monotonic() + patience
-        while not _try_lock(file.fileno()):
-            if time.monotonic() > deadline:
-                raise StrongroomError(
-                    f"{path}: {who} for {patience:.0f} s; "
-                    f"wait for it, or end it (`fuser {path}` names it), and run again"
-                )
-            time.sleep(0.02)
-        yield file.fileno()
+    deadline = time.monotonic() + patience
+    while True:
+        with path.open("a") as file:
+            os.fchmod(file.fileno(), 0o600)
+            while not _try_lock(file.fileno()):
+                if time.monotonic() > deadline:
+                    raise StrongroomError(
+                        f"{path}: {who} for {patience:.0f} s; "
+                        f"wait for it, or end it (`fuser {path}` names it), and run again"
+                    )
+                time.sleep(0.02)
+            if _is_there(path, file.fileno()):  # else its folder was deleted while we waited
+                yield file.fileno()
+                return
+        private_folder(path.parent)
+
+
+def _is_there(path: Path, descriptor: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    return False
 
 
 def _try_lock(descriptor: int) -> bool:

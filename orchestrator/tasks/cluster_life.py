@@ -43,9 +43,9 @@ def down(_: Context, cluster: str, wipe: bool = False, yes: bool = False, format
 
         def agree() -> None:
             if not yes:
-                ask(f"Delete everything that cluster {cluster} keeps, and its keys?")
+                ask(f"Delete .strongroom/clusters/{cluster}: data, keys, login, and snapshots that lie there?")
 
-        stopped = commands.down(ROOT, cluster, os.environ, wipe=wipe, agree=agree)
+        stopped = commands.down(ROOT, cluster, os.environ, wipe=wipe, agree=agree, tell=say)
         report.as_json({"stopped": stopped}) if format == "json" else report.show_stopped(stopped)
 
 

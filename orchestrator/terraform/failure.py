@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from orchestrator.errors import StrongroomError, Unreachable
+from orchestrator.outcome import CLUSTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,9 +61,7 @@ def _no_server(said: str) -> bool:
     >>> _no_server("Vault refused GET sys/mounts/a\n503: Vault is sealed"), _no_server("Vault refused GET a\n403: no")
     (True, False)
     """
-    if re.search(
-        r"Vault cannot be used|\bno answer from https?://|\b503: .*sealed", said
-    ):  # the offline provider's words
+    if re.search(r"Vault cannot be used|\bno answer from \S|\b503: .*sealed", said):  # the offline provider's words
         return True
     answer = re.search(r"Code: (\d+)", said)
     if answer is None:
@@ -72,10 +71,19 @@ def _no_server(said: str) -> bool:
 
 
 def blotter(environ: Mapping[str, str]) -> Callable[[str], str]:
-    """Text with the environment's secrets blotted out; a backend quotes a connection string it cannot read."""
+    """Text with the environment's secrets blotted out; a backend quotes a connection string it cannot read.
+
+    The door that leads to a cluster is called by the cluster's name.
+    """
     secrets = sorted((value for value in _secrets(environ) if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, secrets)) or r"(?!)")
-    return lambda text: pattern.sub("(secret)", text)
+    name, door = environ.get(CLUSTER, ""), environ.get("VAULT_ADDR", "")
+
+    def blot(text: str) -> str:
+        told = pattern.sub("(secret)", text)
+        return told.replace(door, name) if name and door else told
+
+    return blot
 
 
 def _secrets(environ: Mapping[str, str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cluster import migrate
 from orchestrator.commands import cluster_keys
+from orchestrator.local import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,15 +21,19 @@ if TYPE_CHECKING:
     from orchestrator.declared import Cluster, Node
 
 
+def tell(what: str) -> None:
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
 @dataclass
 class Fuse:
     """Burns with every effect, and kills at the last."""
 
     left: int
 
-    def burn(self, what: str = "") -> None:
-        sys.stdout.write(f"{what}\n")
-        sys.stdout.flush()
+    def burn(self, what: str) -> None:
+        tell(what)
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -44,6 +49,9 @@ class Dying:
     @property
     def cluster(self) -> Cluster:
         return self.real.cluster
+
+    def require(self, *verbs: str) -> None:
+        self.real.require(*verbs)
 
     def prepare(self) -> None:
         self.real.prepare()
@@ -76,7 +84,7 @@ class Dying:
 def main(root: str, cluster: str, count: str) -> None:
     fuse = Fuse(int(count))
     environ = {"PATH": os.environ["PATH"]}
-    ground = cluster_keys.moving(cluster_keys.Asked(Path(root), cluster, environ, fuse.burn, fuse.burn))
+    ground = cluster_keys.moving(cluster_keys.Asked(Path(root), cluster, environ, tell, tell))
     opened = ground.open
 
     @contextmanager
@@ -84,6 +92,14 @@ def main(root: str, cluster: str, count: str) -> None:
         with opened(declared) as control:
             yield Dying(control, fuse)
 
+    write = files.write
+
+    def writing(path: Path, content: str | bytes) -> None:
+        write(path, content)
+        if path.name == "migration.json":
+            fuse.burn("noted")
+
+    files.write = writing
     migrate.migrate(replace(ground, open=dying))
 
 

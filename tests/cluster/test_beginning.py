@@ -244,8 +244,9 @@ def test_a_cluster_that_we_do_not_start_begins_too(house: House, capsys: pytest.
         "Look at it with `invoke cluster.status`, or name other nodes"
     )
     assert str(unfinished.value) == (
-        "an earlier init of far ended before it saved the keys, so its storage holds nothing and cannot be opened "
-        "(n1: leader): stop the nodes, delete /opt/openbao/data on each, start them, and run this again"
+        "an earlier init of far ended before it saved the keys. If nobody else has initialised it since, its storage "
+        "holds nothing and cannot be opened (n1: leader): stop the nodes, delete /opt/openbao/data on each, start "
+        f"them, and run this again. Else delete {house.root / 'keys/unfinished'}"
     )
     assert seen.word == "leader"
 

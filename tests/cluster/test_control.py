@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.cluster import members
 from orchestrator.cluster.machines.commands import Commands
 from orchestrator.cluster.render.server import server_hcl
+from orchestrator.cluster.standing import Ground
 from orchestrator.declared import Cluster, Node
 from orchestrator.errors import Refused, StrongroomError
+from orchestrator.local import detach
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,3 +78,40 @@ def test_what_nobody_declared_is_refused(tmp_path: Path) -> None:
     assert str(caught.value) == (
         'cluster prod: nobody here can stop a node; declare how, such as `control: {stop: [ssh, "{host}", ...]}`'
     )
+
+
+def test_what_a_command_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
+    script = "sleep 30 & echo $! > pid; echo started"
+    found = control(tmp_path, start=("sh", "-c", script), log=("sh", "-c", script))
+    try:
+        said = found.why(NODE)
+        left = detach.born(int((tmp_path / "pid").read_text()))
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+    assert said == "started"
+    assert left is not None
+
+
+def test_a_node_is_not_stopped_where_nobody_could_start_it_again(tmp_path: Path) -> None:
+    found = control(tmp_path, stop=("touch", "stopped"))
+    ground = Ground(tmp_path, found.cluster, found.environ, found, print)
+    with pytest.raises(Refused) as caught:
+        ground.restart(NODE)
+
+    assert str(caught.value) == (
+        'cluster prod: nobody here can start a node; declare how, such as `control: {start: [ssh, "{host}", ...]}`'
+    )
+    assert not (tmp_path / "stopped").exists()
+
+
+def test_a_node_that_nobody_can_wipe_does_not_leave(tmp_path: Path) -> None:
+    found = control(tmp_path, stop=("touch", "stopped"))
+    ground = Ground(tmp_path, found.cluster, found.environ, found, print)
+    with pytest.raises(Refused) as caught:
+        members.leave(ground, NODE.name, lambda _: None)
+
+    assert str(caught.value) == (
+        'cluster prod: nobody here can wipe a node; declare how, such as `control: {wipe: [ssh, "{host}", ...]}`'
+    )
+    assert not (tmp_path / "stopped").exists()

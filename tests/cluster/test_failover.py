@@ -11,11 +11,16 @@ import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
+from orchestrator import outcome
 from orchestrator.commands.drift import drift
 from orchestrator.commands.plan import Asked, apply, plan
+from orchestrator.errors import Unreachable
+from orchestrator.live import front
+from orchestrator.local import process
 from tests.cluster.house import NAME, declared, standing
 from tests.support import POLICY, REPOSITORY, no_progress, no_question
 
@@ -117,3 +122,43 @@ def test_a_command_goes_on_though_a_standby_and_a_leader_are_lost(house: House) 
 
     assert len(lost) == 2
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_step_down_is_not_noticed(house: House) -> None:
+    with house.session() as session:
+        before = house.leader()
+        session.server.request("PUT", "sys/step-down", {})
+        found = [session.server.read("sys/policies/acl/default") is not None for _ in range(50)]
+        after = house.leader()
+
+    assert all(found)
+    assert after.name != before.name
+
+
+def test_a_session_is_called_by_its_cluster_and_leaves_nothing(house: House) -> None:
+    threads = {one.name for one in threading.enumerate()}
+    with house.session() as session:
+        told, leader = str(session), house.leader()
+        kept = {one.name for one in threading.enumerate()} - threads
+    port = urlsplit(session.address).port or 0
+
+    assert told == f"OpenBao 2.7.2 at cluster {NAME} (leader {leader.name} {house.cluster.url(leader)})"
+    assert kept == {f"front of {NAME}"}
+    assert {one.name for one in threading.enumerate()} == threads
+    assert process.is_free(port)
+
+
+def test_who_waits_for_a_leader_in_vain_is_told_which_cluster_has_none(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "PATIENCE", 0.5)
+    monkeypatch.setattr(outcome, "PATIENCE", 0.5)
+    with house.session() as session:
+        lost = house.cluster.nodes[:2]
+        for node in lost:
+            house.kill(node)
+        with pytest.raises(Unreachable) as caught:
+            session.server.read("sys/policies/acl/default")
+        house.up()
+
+    assert str(caught.value).startswith(f"cluster {NAME}")

@@ -12,9 +12,10 @@ from orchestrator.cluster.doctor import examine
 from orchestrator.cluster.doctor.model import Examined, Result
 from orchestrator.cluster.health import key_service
 from orchestrator.cluster.health.asking import Unknown, within
-from orchestrator.cluster.health.facts import Autopilot, Certificate, Facts, Inside, KeyService, NodeFacts, Peer, Room
+from orchestrator.cluster.health.facts import Autopilot, Certificate, Facts, Inside, KeyService, NodeFacts, Room
 from orchestrator.cluster.health.judge import Health, judge
 from orchestrator.cluster.nodes import Seen
+from orchestrator.cluster.raft import Peer
 from orchestrator.declared import Cluster, Node, Seal
 from orchestrator.errors import StrongroomError
 from orchestrator.live.probe import Said
@@ -53,6 +54,11 @@ def facts(**more: Json) -> Facts:
     return replace(found, **more)
 
 
+def empty(one: Node) -> NodeFacts:
+    said = Said(200, {"initialized": False, "sealed": True})
+    return replace(node(one), seen=replace(node(one).seen, seal=said, health=replace(said, status=501)))
+
+
 def changed(name: str, **more: Json) -> tuple[NodeFacts, ...]:
     return tuple(replace(one, **more) if one.name == name else one for one in facts().nodes)
 
@@ -74,6 +80,24 @@ def test_a_cluster_with_nothing_wrong_is_healthy() -> None:
             facts(nodes=tuple(node(one) for one in NODES), inside=Unknown("no node leads")),
             5,
             ["prod: no node leads; an election takes some seconds"],
+        ),
+        (
+            facts(nodes=tuple(map(empty, NODES)), inside=Unknown("no node leads")),
+            5,
+            [
+                "prod: no node leads: every node is empty; begin it: invoke cluster.init -c prod",
+                *(f"{one.name}: is empty: it has not joined" for one in NODES),
+            ],
+        ),
+        (
+            facts(begins="keys"),
+            1,
+            [
+                (
+                    "prod: its beginning has not ended, and its root token may lie in keys; end it: "
+                    "invoke cluster.init -c prod"
+                )
+            ],
         ),
         (facts(nodes=changed("n2", skew=-7.0)), 1, ["n2: its clock is 7 s behind of this machine's"]),
         (facts(nodes=changed("n2", room=Room(4096, 1 << 30))), 1, ["n2: its disk is full: 4 KiB of it are left"]),

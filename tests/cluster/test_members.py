@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.cluster import keys, lead, nodes, opening, raft
+from orchestrator.cluster import keys, lead, members, nodes, opening, raft
 from orchestrator.commands import cluster_nodes as commands
 from orchestrator.commands.cluster_nodes import Asked
 from orchestrator.errors import Refused, StrongroomError
@@ -184,14 +184,20 @@ def test_a_node_that_left_is_dead_and_empty_and_may_join_again(house: House) -> 
     assert now.voters == {"n1", "n2", "n3"} == now.alive
 
 
-def test_a_removed_node_that_still_runs_is_not_taken_back_with_what_it_holds(house: House) -> None:
+def test_a_removed_node_is_not_taken_back_with_what_it_holds(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     name = next(name for name in ("n2", "n3") if name != leader_of(house))
     with lead.session(house.root, house.declared, house.environ) as led:
         led.do(lambda server: raft.remove(server, name))
     with pytest.raises(Refused) as caught:
         commands.join(asked(house), name)
+    house.kill(house.cluster.nodes[int(name[1]) - 1])
+    monkeypatch.setattr(members, "VOTES", 1.0)
+    with pytest.raises(Refused) as started:
+        commands.join(asked(house), name)
+    state = words(house)[name]
     commands.leave(asked(house), name, agreed)
 
+    assert (str(started.value), state) == (str(caught.value), "silent")
     assert str(caught.value) == (
         f"{name} holds data already and is no peer of cluster {NAME}, so it would serve what is stale; "
         f"have it stopped and wiped first: invoke cluster.leave -c {NAME} --node {name}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.cluster.house import House
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.long]
 
 
 def _lose_two(house: House) -> None:

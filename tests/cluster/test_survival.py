@@ -62,6 +62,7 @@ def take(ports: list[int]) -> ExitStack:
     return stack
 
 
+@pytest.mark.long
 def test_twenty_leaders_killed_under_load_lose_nothing(house: House) -> None:
     with writing(house) as writer:
         for _ in range(TIMES):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cluster.health.asking import Unknown
     from orchestrator.cluster.nodes import Seen
+    from orchestrator.cluster.raft import Peer
     from orchestrator.declared import Cluster
     from orchestrator.live.probe import Said
 
@@ -89,16 +90,6 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Peer:
-    """A member of the Raft, as the leader has it."""
-
-    name: str
-    address: str
-    voter: bool
-    leader: bool
-
-
-@dataclass(frozen=True)
 class Autopilot:
     """What the leader thinks of its followers."""
 
@@ -136,6 +127,7 @@ class Facts:
     inside: Inside | Unknown
     lag: Mapping[str, int | Unknown]  # by node: entries it has not applied though it had time to
     snapshot: Snapshot | Unknown | None  # None where none is declared
+    begins: str = ""  # the folder in which a beginning that has not ended keeps its root token
 
     @property
     def leaders(self) -> tuple[NodeFacts, ...]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import nodes
+from orchestrator.cluster import keys, nodes
 from orchestrator.cluster.health import handshake, inside, key_service
 from orchestrator.cluster.health.asking import Unknown, within
 from orchestrator.cluster.health.facts import UNKNOWN, Facts, KeyService, NodeFacts, Room, Snapshot
@@ -66,7 +66,13 @@ def facts(root: Path, declared: Cluster, environ: Mapping[str, str]) -> Facts:
         second["inside"],
         lag if not isinstance(lag, Unknown) else {one.name: lag for one in seen},
         second["snapshot"],
+        _begins(ground),
     )
+
+
+def _begins(ground: Ground) -> str:
+    place = keys.folder(ground.root, ground.declared)
+    return str(place) if keys.is_begun(place) else ""
 
 
 def _first_round(ground: Ground) -> dict[tuple[str, str], Callable[[], Json]]:

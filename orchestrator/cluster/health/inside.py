@@ -6,8 +6,9 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.cluster import raft
 from orchestrator.cluster.health.asking import Unknown
-from orchestrator.cluster.health.facts import Autopilot, Device, Inside, Peer
+from orchestrator.cluster.health.facts import Autopilot, Device, Inside
 from orchestrator.live import probe
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def look(session: Session, here: Path | None) -> Inside:
     peers, autopilot, devices = ask(_PEERS), ask(_AUTOPILOT), ask(_DEVICES)
     return Inside(
         session.who,
-        tuple(map(_peer, peers.data["config"]["servers"])) if peers.ok else _unknown(peers),
+        raft.members(peers.data) if peers.ok else _unknown(peers),
         _autopilot(autopilot.data) if autopilot.ok else _unknown(autopilot),
         _devices(devices.data, here, lambda: ask(_RECORDED)) if devices.ok else _unknown(devices),
     )
@@ -41,10 +42,6 @@ def look(session: Session, here: Path | None) -> Inside:
 
 def _unknown(said: probe.Said) -> Unknown:
     return Unknown(said.words)
-
-
-def _peer(said: Mapping[str, Json]) -> Peer:
-    return Peer(str(said["node_id"]), str(said["address"]), bool(said["voter"]), bool(said["leader"]))
 
 
 def _autopilot(said: Mapping[str, Json]) -> Autopilot:

@@ -92,11 +92,23 @@ def _because(facts: Facts) -> str:
     if facts.key and facts.key.state == BAD and not sealed:
         held = f": {elected[0].name} is elected and waits for it" if elected else ""
         return f", as the key service does not do its part{held}"
+    if facts.nodes and all(one.seen.answers and not one.seen.initialised for one in facts.nodes):
+        return f": every node is empty; begin it: {_begin(facts)}"
     if len(sealed) == len(facts.nodes):
         return ": every node is sealed"
     if standing <= len(facts.nodes) // 2:
         return f": {standing} of {len(facts.nodes)} nodes stand, and {len(facts.nodes) // 2 + 1} are needed"
     return "; an election takes some seconds"
+
+
+def _begin(facts: Facts) -> str:
+    return f"invoke cluster.{'up' if facts.cluster.run else 'init'} -c {facts.cluster.name}"
+
+
+def _beginning(facts: Facts) -> Iterator[Finding]:
+    if facts.begins:
+        told = f"its beginning has not ended, and its root token may lie in {facts.begins}; end it: {_begin(facts)}"
+        yield Finding(DEGRADED, facts.cluster.name, told)
 
 
 def _audit(facts: Facts) -> Iterator[Finding]:
@@ -234,6 +246,7 @@ def _snapshot(facts: Facts) -> Iterator[Finding]:
 _RULES: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _key,
     _leader,
+    _beginning,
     _audit,
     _nodes,
     _asked,

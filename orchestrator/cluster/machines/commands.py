@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from orchestrator.cluster.render.server import server_hcl
 from orchestrator.errors import Refused, StrongroomError
@@ -29,9 +30,12 @@ class Commands:
     cluster: Cluster
     environ: Mapping[str, str] = field(repr=False)
 
-    def prepare(self) -> None:
-        for verb in ("install", "start", "stop"):
+    def require(self, *verbs: str) -> None:
+        for verb in verbs:
             self._command(verb)
+
+    def prepare(self) -> None:
+        self.require("install", "start", "stop")
 
     def install(self, node: Node) -> None:
         self._run("install", node)
@@ -61,25 +65,25 @@ class Commands:
 
     def _run(self, verb: str, node: Node) -> str:
         command = [self._filled(word, node) for word in self._command(verb)]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=self.root,
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=PATIENCE,
-                check=False,
-            )
-        except OSError as error:
-            raise StrongroomError(f"control/{verb}: {command[0]} cannot be run: {error.strerror}") from error
-        except subprocess.TimeoutExpired as error:
-            raise StrongroomError(f"control/{verb} of {node.name} did not end within {PATIENCE:.0f} s") from error
-        said = "\n".join([*done.stdout.splitlines(), *done.stderr.splitlines()][-_SAID:])
-        if done.returncode:
-            raise StrongroomError(f"control/{verb} of {node.name} fails with status {done.returncode}: {said}")
+        with tempfile.TemporaryFile() as output:  # what it leaves running holds it open, and is not waited for
+            try:
+                status = subprocess.run(
+                    command,
+                    cwd=self.root,
+                    env=self.environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=PATIENCE,
+                    check=False,
+                ).returncode
+            except OSError as error:
+                raise StrongroomError(f"control/{verb}: {command[0]} cannot be run: {error.strerror}") from error
+            except subprocess.TimeoutExpired as error:
+                raise StrongroomError(f"control/{verb} of {node.name} did not end within {PATIENCE:.0f} s") from error
+            said = _end(output)
+        if status:
+            raise StrongroomError(f"control/{verb} of {node.name} fails with status {status}: {said}")
         return said
 
     def _command(self, verb: str) -> tuple[str, ...]:
@@ -105,3 +109,9 @@ class Commands:
         here = self.root / ".strongroom" / "clusters" / self.cluster.name / "rendered" / node.name
         here.mkdir(mode=0o700, parents=True, exist_ok=True)
         return here
+
+
+def _end(output: IO[bytes]) -> str:
+    """The last lines that a command wrote."""
+    output.seek(0)
+    return "\n".join(output.read().decode(errors="replace").splitlines()[-_SAID:])

@@ -17,6 +17,9 @@ class Control(Protocol):
     def cluster(self) -> Cluster:
         """The cluster with every address and path as it really is."""
 
+    def require(self, *verbs: str) -> None:
+        """Raise Refused, before anything is begun, where one of these can be done to no node from here."""
+
     def prepare(self) -> None:
         """Have what `install` will need, and a place for every declared node; raise where that cannot be had.
 

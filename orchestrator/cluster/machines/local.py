@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from orchestrator.cluster.machines import authority
 from orchestrator.cluster.machines.helpers import HELPERS
 from orchestrator.cluster.render.server import server_hcl
-from orchestrator.declared import Raft, Tls
-from orchestrator.errors import StrongroomError
+from orchestrator.declared import Cluster, Raft, Tls
+from orchestrator.errors import Refused, StrongroomError
 from orchestrator.local import files, process, servers
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.cluster.machines.helpers import Helper
-    from orchestrator.declared import AuditDevice, Cluster, Node, Seal
+    from orchestrator.declared import AuditDevice, Node, Seal
     from orchestrator.documents import Json
     from orchestrator.local.servers import Server
 
@@ -31,6 +31,7 @@ _TLS = Tls("tls/node.crt", "tls/node.key", "tls/ca.crt")
 _LOG_LINES = 12
 _STORED = "data/raft/raft.db"
 _STARTED = "started.hcl"  # what it read when it started: `server.hcl` may have been written anew since
+_INSTALLED_AS, _STARTED_AS = "version", "started.version"
 
 
 def folder(root: Path, cluster: str) -> Path:
@@ -78,6 +79,18 @@ def _seal(home: Path, seal: Seal) -> Seal:
     return replace(seal, settings=helper.settings(home, seal)) if helper else seal
 
 
+def left(root: Path, name: str) -> Cluster | None:
+    """As much as has to be known of a cluster that ran here to take it down, when its file is gone."""
+    names = {path.parent.name for path in folder(root, "").glob("*/state.json")}
+    if (
+        name not in names
+        or not (folder(root, name) / "nodes").is_dir()
+        or (folder(root, name) / "compose.env").exists()
+    ):
+        return None
+    return Cluster(name, "", "", run="local")
+
+
 @dataclass(frozen=True)
 class Local:
     """`Control` over processes; whoever has it holds the cluster's lock."""
@@ -103,8 +116,39 @@ class Local:
             )
         return found
 
-    def place(self, tell: Callable[[str], None] = lambda _: None) -> None:  # noqa: ARG002 - it takes no time here
+    def place(self, tell: Callable[[str], None] = lambda _: None) -> None:
         """Give each node its ports and its certificate, and start what its seal needs beside it."""
+        self._refuse_older()
+        self._refuse_strangers(tell)
+        self._place()
+
+    def _refuse_older(self) -> None:
+        """A server that is older than the last one cannot be trusted with what that one stored."""
+        program = self._program()
+        for node in self.declared.nodes:
+            product, _, ran = (files.read(self._folder(node.name) / _STARTED_AS) or "").partition(" ")
+            if product == program.product and self._is_member(node.name) and not servers.upgrades(ran, program.version):
+                raise Refused(
+                    f"{node.name} ran {product} {ran} last, and {program.version} is older: it cannot be trusted with "
+                    f"what a newer one stored. Declare {ran} or newer, or restore a snapshot into a new cluster"
+                )
+
+    def _refuse_strangers(self, tell: Callable[[str], None]) -> None:
+        """Nodes that hold data and that nobody declares any more: alone they are the whole cluster."""
+        name, declared = self.declared.name, {one.name for one in self.declared.nodes}
+        members = [path.name for path in sorted((self.home / "nodes").glob("*")) if self._is_member(path.name)]
+        strangers = [one for one in members if one not in declared]
+        if not strangers:
+            return
+        told = f"{', '.join(strangers)}: holds data of cluster {name}, and its file does not name it any more"
+        if declared.isdisjoint(members):
+            raise Refused(
+                f"{told}, while {', '.join(sorted(declared))} is new and empty; write it back, or delete "
+                f"the data: invoke cluster.down -c {name} --wipe"
+            )
+        tell(f"{told}: take it out by invoke cluster.leave -c {name} --node {strangers[0]}, or write it back")
+
+    def _place(self) -> None:
         files.private_folder(self.home)
         for seal in self._seals():
             if helper := HELPERS.get(seal.kind):
@@ -120,6 +164,9 @@ class Local:
             hosts = [HOST, "localhost", node.name, self.declared.name]
             authority.issue(self.home / "ca", self.at(node) / "tls", node.name, hosts)
 
+    def require(self, *verbs: str) -> None:
+        """All of it can be done to processes of ours."""
+
     def prepare(self) -> None:
         self.fetch()
         if taken := [one.name for one in self.declared.nodes if self._is_taken(one, self._saved())]:
@@ -127,7 +174,7 @@ class Local:
                 f"{', '.join(taken)} does not run, and another program has taken its ports: "
                 f"run invoke cluster.up -c {self.declared.name}, which moves it"
             )
-        self.place()
+        self._place()
 
     def fetch(self) -> None:
         """Have the declared server's program on this machine."""
@@ -169,7 +216,7 @@ class Local:
 
         The servers take it from a file when they start, so none may go on with what it knew.
         """
-        members = [one for one in self.cluster.nodes if _is_member(self.at(one) / _STORED)]
+        members = [one for one in self.cluster.nodes if self._is_member(one.name)]
         peers = [{"id": one.name, "address": one.cluster_host_port, "non_voter": False} for one in members]
         for node in self.cluster.nodes:
             self.stop(node)
@@ -178,13 +225,21 @@ class Local:
 
     def at(self, node: Node) -> Path:
         """The folder in which a node runs."""
-        return files.private_folder(files.private_folder(self.home / "nodes") / node.name)
+        files.private_folder(self.home / "nodes")
+        return files.private_folder(self._folder(node.name))
+
+    def _folder(self, node: str) -> Path:
+        return self.home / "nodes" / node
+
+    def _is_member(self, node: str) -> bool:
+        return _is_member(self._folder(node) / _STORED)
 
     def install(self, node: Node) -> None:
         self.fetch()
         here = self.at(node)
         files.private_folder(here / "plugins")
         files.write(here / "server.hcl", server_hcl(self.cluster, node))
+        files.write(here / _INSTALLED_AS, str(self._program()))
         link = here / ".bao"
         link.unlink(missing_ok=True)
         link.symlink_to(self._program().program)
@@ -206,6 +261,7 @@ class Local:
         files.private_folder(here / "data")
         program = str((here / "bao").resolve())
         files.write(here / _STARTED, (here / "server.hcl").read_text())
+        files.write(here / _STARTED_AS, files.read(here / _INSTALLED_AS) or "")
         process.start(here, [program, "server", "-config=server.hcl"], self.lock, self._secrets())
 
     def _secrets(self) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from orchestrator.cluster.snapshots import archive
 from orchestrator.cluster.snapshots.manifest import BESIDE, Manifest, parsed
 from orchestrator.cluster.snapshots.take import newest
 from orchestrator.errors import StrongroomError
-from orchestrator.local import files
+from orchestrator.local import detach, files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,11 +47,21 @@ def found(ground: Ground, snapshot: str) -> Iterator[Found]:
     place = ground.place
     manifest = _named(place, snapshot) if snapshot else _newest(place)
     ground.tell(f"checking {manifest.name}")
-    copies = files.private_folder(ground.home / _COPIES)
+    copies = _own_folder(files.private_folder(ground.home / _COPIES))
     try:
         yield _whole(place.fetch(manifest, copies), manifest)
     finally:
         files.remove(copies)
+        with suppress(OSError):  # another command has copies too
+            copies.parent.rmdir()
+
+
+def _own_folder(copies: Path) -> Path:
+    """A folder for this command alone; what killed ones left goes."""
+    for left in copies.glob("[0-9]*"):
+        if detach.born(int(left.name)) is None:
+            files.remove(left)
+    return files.private_folder(copies / str(os.getpid()))
 
 
 def _file(ground: Ground, snapshot: str) -> Path | None:

@@ -12,6 +12,7 @@ from orchestrator.live import probe
 from orchestrator.local import files
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from orchestrator.cluster.machines.control import Control
@@ -62,8 +63,17 @@ def fill(control: Control, found: Found, notes: Path) -> tuple[Seen, ...]:
     return seen
 
 
-def under_way(notes: Path) -> bool:
-    return (notes / BEGUN).exists() or bool(keys.token(notes))
+def under_way(cluster: Cluster, seen: Sequence[Seen], notes: Path) -> bool:
+    """Whether a run that was killed left these nodes half filled; not when somebody has begun them anew since."""
+    leader = nodes.leader(seen)
+    if keys.token(notes):
+        return leader is None or not _open(seen) or _alive(cluster, leader, notes)
+    return (notes / BEGUN).exists() and not any(one.initialised and not _of_the_moment(one) for one in seen)
+
+
+def _of_the_moment(one: Seen) -> bool:
+    """Whether it has as few shares as `_initialise` asks for."""
+    return (one.seal.document.get("t"), one.seal.document.get("n")) == (1, 1)
 
 
 def _alive(cluster: Cluster, leader: Seen, notes: Path) -> bool:
@@ -82,13 +92,15 @@ def _initialise(cluster: Cluster, first: Node, notes: Path) -> None:
         cluster.url(first), "sys/init", ca=nodes.trusted(cluster), method="PUT", body=body, seconds=PATIENCE
     )
     if not said.ok:
-        (notes / BEGUN).unlink()
+        if nodes.unbegun(cluster, first, said):
+            (notes / BEGUN).unlink()
         raise StrongroomError(f"{first.name}: sys/init is refused: {said.words}")
     keys.save_token(notes, str(said.document["root_token"]))
 
 
 def renew(control: Control) -> None:
     """Stop all nodes, delete what they stored, start them empty."""
+    control.require("wipe")
     control.prepare()
     cluster = control.cluster
     for node in cluster.nodes:
@@ -101,5 +113,5 @@ def renew(control: Control) -> None:
     nodes.wait(cluster, "every node answers", lambda seen: all(one.answers for one in seen), PATIENCE)
 
 
-def _open(seen: object) -> bool:
-    return isinstance(seen, tuple) and all(one.answers and one.initialised and not one.sealed for one in seen)
+def _open(seen: Sequence[Seen]) -> bool:
+    return all(one.answers and one.initialised and not one.sealed for one in seen)

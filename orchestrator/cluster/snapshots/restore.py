@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import nodes, raft
+from orchestrator.cluster import keys, nodes, raft
 from orchestrator.cluster.machines import choose
 from orchestrator.cluster.snapshots import contents, find, fits, fresh, sent
 from orchestrator.cluster.snapshots.ground import alone, at_leader, now
 from orchestrator.cluster.snapshots.take import take
 from orchestrator.errors import Refused, StrongroomError
+from orchestrator.local import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +45,7 @@ class Intended:
     leader: str  # empty where the nodes are empty, or lead nobody
     index: int  # what the leader has committed
     emptied: tuple[str, ...]  # nodes whose data is deleted before
+    restarts: bool  # every node, once the snapshot is in
     digest: str
 
 
@@ -69,33 +71,44 @@ def restore(ground: Ground, snapshot: str, agree: Callable[[Intended], None], *,
         find.found(ground, snapshot) as found,
         choose.opened(ground.root, ground.declared, ground.environ) as control,
     ):
-        cluster = control.cluster
-        intended = _intended(ground, cluster, found, empty=empty)
+        intended = _intended(ground, control, found, empty=empty)
         agree(intended)
         if intended.leader:
-            before, seen = _replaced(ground, cluster, control, found)
+            files.remove(_notes(ground))  # of a run that was killed before somebody else began these nodes
+            before, seen = _replaced(ground, control, intended)
         else:
             before, seen = None, _filled(ground, control, intended)
         differences, unseen = compared(ground, control.cluster, found.manifest)
         return Restored(intended, seen, before, differences, unseen)
 
 
-def _intended(ground: Ground, cluster: Cluster, found: Found, *, empty: bool) -> Intended:
+def _intended(ground: Ground, control: Control, found: Found, *, empty: bool) -> Intended:
+    cluster = control.cluster
     seen = nodes.look(cluster)
-    going_on = fresh.under_way(_notes(ground))
+    notes = _notes(ground)
+    going_on = fresh.under_way(cluster, seen, notes)
     leader = None if going_on else nodes.leader(seen)
     fits.check(found, cluster.seal, next((one.seal_type for one in seen if one.initialised), ""))
     if leader and empty:
         raise Refused(f"{leader.node.name} leads: no node has to be emptied; leave --empty out")
     if leader:
         _check_quorum(cluster, seen)
+        ground.place.kept()  # what is there now is saved before
     else:
         _check_empty(cluster, seen, empty=empty or going_on)
-    emptied = tuple(one.node.name for one in seen if _may_hold(one)) if empty and not going_on else ()
+    unsaid = (notes / fresh.BEGUN).exists() and not keys.token(notes)  # what an earlier run began holds nothing
+    wipes = unsaid if going_on else empty
+    emptied = tuple(one.node.name for one in seen if _may_hold(one)) if wipes else ()
+    restarts = leader is not None and not _same_keys(found, str(leader.health.document.get("cluster_id")))
+    if restarts:
+        control.require("stop", "start")
+    elif leader is None:
+        control.require("stop", "install", "start", *(["wipe"] if wipes else []))
     age = found.manifest.age(now()) if found.manifest else None
     index = (raft.applied(cluster, leader.url) or 0) if leader else 0
     name = leader.node.name if leader else ""
-    return Intended(cluster.name, found, age, name, index, emptied, _digest(cluster.name, found.sha256, bool(leader)))
+    digest = _digest(cluster.name, found.sha256, bool(leader), *emptied)
+    return Intended(cluster.name, found, age, name, index, emptied, restarts, digest)
 
 
 def _check_quorum(cluster: Cluster, seen: Sequence[Seen]) -> None:
@@ -132,16 +145,14 @@ def _notes(ground: Ground) -> Path:
     return ground.home / _NOTES
 
 
-def _replaced(
-    ground: Ground, cluster: Cluster, control: Control, found: Found
-) -> tuple[Manifest | None, tuple[Seen, ...]]:
+def _replaced(ground: Ground, control: Control, intended: Intended) -> tuple[Manifest | None, tuple[Seen, ...]]:
     """Save what is there now, then put the snapshot in its place."""
+    cluster, found = control.cluster, intended.found
     before = take(ground, why=WHY).manifest
     with at_leader(ground, cluster) as session:
         ground.tell(f"restoring {found.file.name} at {session.address}")
         seen = sent.send(cluster, session.address, session.token, found)
-        same = _same_keys(found, session.cluster_id)
-    if not same:
+    if intended.restarts:
         seen = _restarted(ground, cluster, control)
     return before, seen
 

@@ -67,7 +67,12 @@ def not_due(ground: Ground, place: Place) -> Manifest | None:
 
 def newest(kept: Sequence[Kept]) -> Manifest | None:
     """The newest usual one that is whole: what was saved before a restore is what somebody wanted to be rid of."""
-    return next((one.manifest for one in kept if one.whole and not one.manifest.why), None)
+    return next((one.manifest for one in kept if one.whole and not one.manifest.why and not ahead(one.manifest)), None)
+
+
+def ahead(found: Manifest) -> bool:
+    """Whether it is of a time to come: a clock was wrong, and it would be the newest for as long as that takes."""
+    return found.age(now()) < -SLACK
 
 
 def _sent(ground: Ground, stage: Folder, place: Place) -> tuple[str, ...]:
@@ -148,8 +153,11 @@ def _manifest(
 
 
 def _pruned(ground: Ground, place: Place, taken: Manifest) -> tuple[str, ...]:
-    """Delete what is older than the newest `keep` of this very cluster; one that is not whole counts for nothing."""
-    if ground.to or ground.declared.snapshots is None:
+    """Delete what is older than the newest `keep` of this very cluster; one that is not whole counts for nothing.
+
+    Never on the way to something else: what is about to be restored may be among the oldest.
+    """
+    if ground.to or ground.declared.snapshots is None or taken.why:
         return ()
     own = [one for one in place.kept() if one.manifest.cluster_id == taken.cluster_id]
     keep = ground.declared.snapshots.keep

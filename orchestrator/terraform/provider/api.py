@@ -77,12 +77,12 @@ class Api:
         `again` says that a second request changes nothing, so that it may be sent when the answer to one is lost.
         """
         repeatable = method in _REPEATABLE if again is None else again
-        pause, deadline = 0.05, 0.0
+        pause, began, deadline = 0.05, time.monotonic(), 0.0
         while True:
             try:
                 return self._once(method, path, body, namespace)
             except ApiError as error:
-                deadline = deadline or time.monotonic() + outcome.PATIENCE
+                deadline = deadline or outcome.deadline(began, time.monotonic())
                 if not (error.idle or (error.unclear and repeatable)) or time.monotonic() > deadline:
                     raise
             time.sleep(pause)

@@ -266,6 +266,9 @@ class Compose:
         if content:
             self.engine.fill(mount, service.image, content)
 
+    def require(self, *verbs: str) -> None:
+        """All of it can be done to containers of ours."""
+
     def prepare(self) -> None:
         self.place()
 
