@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ACTIVE = 200
 PAUSE = 0.05
+SILENCE = 15.0
 HEALTH = "sys/health"
 _BEGUN = "already initialized"  # the server's words
 
@@ -104,9 +105,16 @@ def wait(cluster: Cluster, what: str, ready: Callable[[Sequence[Seen]], bool], s
     return seen
 
 
-def wait_for_leader(cluster: Cluster, seconds: float = 60.0) -> Seen:
-    """The node that leads, once one does: an election takes a while."""
-    found = leader(wait(cluster, "a node leads", lambda seen: leader(seen) is not None, seconds))
+def wait_for_leader(cluster: Cluster, seconds: float = 60.0, silence: float = SILENCE) -> Seen:
+    """The node that leads, once one does: an election takes a while, but no node of ours starts by itself."""
+    until = time.monotonic() + silence
+
+    def leads(seen: Sequence[Seen]) -> bool:
+        if cluster.run and not any(one.answers for one in seen) and time.monotonic() > until:
+            raise Unreachable(f"cluster {cluster.name} does not run; start it: invoke cluster.up -c {cluster.name}")
+        return leader(seen) is not None
+
+    found = leader(wait(cluster, "a node leads", leads, seconds))
     if found is None:
         raise AssertionError(cluster.name)
     return found

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.cluster import nodes
 from orchestrator.cluster.machines import local
-from orchestrator.errors import StrongroomError
+from orchestrator.errors import StrongroomError, Unreachable
 from orchestrator.local import process
 from tests.cluster.house import KMS, NAME, STATIC, declared, standing, written
 from tests.support import REPOSITORY
@@ -42,6 +43,8 @@ def test_down_ends_a_node_that_hangs_and_the_orphans_of_one_that_was_killed(tmp_
         house.down()
         ended = orphan.wait(10)
         again = left(house)
+        with pytest.raises(Unreachable, match=rf"^cluster {NAME} does not run; start it: invoke cluster.up -c {NAME}$"):
+            nodes.wait_for_leader(house.cluster, silence=0.0)
 
     assert ended == -signal.SIGKILL
     assert again == []
