@@ -12,7 +12,7 @@ apply: $(READY)
 test: $(READY)
 	$(VENV)/bin/invoke test
 
-# What takes a minute a test: a leader killed twenty times, two of three nodes lost, both ways to compose.
+# What takes its time: nodes lost by the dozen, seal migrations, containers, servers of Debian's.
 test-long: $(READY)
 	$(VENV)/bin/invoke test --long
 

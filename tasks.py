@@ -520,9 +520,14 @@ def check(context: Context) -> None:
         context.run(f"{sys.executable} -m {command}", pty=False)
 
 
-@task(help={"options": "more for pytest, such as `-k approle`", "long": "what takes a minute a test, and nothing else"})
+@task(
+    help={
+        "options": "more for pytest, such as `-k approle`",
+        "long": "what takes its time, and nothing else: nodes lost by the dozen, containers, other servers",
+    }
+)
 def test(context: Context, options: str = "", long: bool = False) -> None:
-    """The whole suite but what takes a minute a test, on real servers."""
+    """The suite, on real servers; --long is the rest of it."""
     processes = min(4, 2 * (os.cpu_count() or 1))  # they wait for their servers as much as they compute
     which = "long" if long else "not long"
     apart = f'-n {processes} --dist loadfile -m "{which}"'

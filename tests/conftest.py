@@ -22,6 +22,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--server", default=None, help="another server: openbao-2.6.2, or the path of a bao or vault")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What builds images, or needs servers that this project does not bring, takes its time."""
+    for one in items:
+        if one.path.parent.name in {"infra", "real"}:
+            one.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(scope="session")
 def stack_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("stack")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.declared import Node
     from tests.cluster.house import House
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

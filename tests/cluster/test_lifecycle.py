@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.cluster.house import House
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.long]
 
 
 def left(house: House) -> list[int]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.migrate import Migrated
     from orchestrator.documents import Json
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.long]
 
 OTHER_KMS: dict[str, Json] = {"awskms": {"region": "eu-central-1", "kms_key_id": "alias/other"}}
 OTHER_TRANSIT: dict[str, Json] = {"transit": {**TRANSIT["transit"], "key_name": "other"}}
@@ -126,7 +126,6 @@ def test_a_migration_killed_after_any_step_is_finished_by_running_it_again(singl
     killed_everywhere(single, 1, 1)
 
 
-@pytest.mark.long
 def test_three_nodes_go_on_wherever_their_migration_was_killed(tmp_path: Path) -> None:
     with standing(tmp_path, declared("2.6.2", SHAMIR)) as house:
         house.wait_until_voters()

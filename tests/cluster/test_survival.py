@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.declared import Node
     from tests.cluster.house import House
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.long]
 
 TIMES = 20
 
@@ -62,7 +62,6 @@ def take(ports: list[int]) -> ExitStack:
     return stack
 
 
-@pytest.mark.long
 def test_twenty_leaders_killed_under_load_lose_nothing(house: House) -> None:
     with writing(house) as writer:
         for _ in range(TIMES):

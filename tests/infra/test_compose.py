@@ -225,7 +225,6 @@ def test_down_leaves_nothing(engine: str, tmp_path: Path) -> None:
     assert house.docker("images", "--filter", "dangling=true", "--filter", "label=strongroom.recipe", "--quiet") == ""
 
 
-@pytest.mark.long
 def test_compose_itself_makes_the_same_containers(house: Contained) -> None:
     program("docker-compose")
     by_us = {name: _contained(house, name) for name in (*NODES, "kms", "postgresql")}
