@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 
 from orchestrator.catalog.pki_settings import ACME_HEADERS
+from orchestrator.local import process
 from tests.bench import Bench
 from tests.support import free_port, needs
 
@@ -32,8 +33,11 @@ def bench(stack: Stack, tmp_path: Path) -> Iterator[Bench]:
 
 ANSWER = """\
 #!/bin/sh
-exec {dnsmasq} --conf-file=/dev/null --port={port} --listen-address=127.0.0.1 --bind-interfaces --no-resolv --no-hosts \
---user="$(id -un)" --pid-file={pid} "--txt-record=_acme-challenge.$CERTBOT_DOMAIN,$CERTBOT_VALIDATION"
+# A connection that passes by may hold the port for a moment: it has other ones to choose from, this server has not.
+for _ in 1 2 3 4 5 6 7 8 9; do
+{dnsmasq} --conf-file=/dev/null --port={port} --listen-address=127.0.0.1 --bind-interfaces --no-resolv --no-hosts \
+--user="$(id -un)" --pid-file={pid} "--txt-record=_acme-challenge.$CERTBOT_DOMAIN,$CERTBOT_VALIDATION" && exit
+sleep 1; done; exit 1
 """
 STOP = '#!/bin/sh\nkill "$(cat {pid})"\n'
 
@@ -48,7 +52,8 @@ class Client:
 
     @classmethod
     def ready(cls, folder: Path) -> Client:
-        port, pid = free_port(socket.SOCK_DGRAM), folder / "dnsmasq.pid"
+        pid = folder / "dnsmasq.pid"
+        port = next(port for port in iter(lambda: free_port(socket.SOCK_DGRAM), 0) if process.is_free(port))
         for name, text in (("answer", ANSWER), ("stop", STOP)):
             (folder / name).write_text(text.format(dnsmasq=needs("dnsmasq"), port=port, pid=pid))
             (folder / name).chmod(0o700)
