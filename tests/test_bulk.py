@@ -343,10 +343,17 @@ def test_a_server_that_says_nothing_is_given_up_after_the_patience(own: Own) -> 
     assert open_files() == before
 
 
+def _states(pid: int) -> list[bool]:
+    """Whether each thread of a process is stopped."""
+    stats = [one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return [stat.rpartition(") ")[2][0] == "T" for stat in stats]
+
+
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
     os.kill(pid, signal.SIGSTOP)
     try:
+        assert process.until(lambda: all(_states(pid)) or None, 5.0)  # a thread on another core may still answer
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
