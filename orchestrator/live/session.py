@@ -112,8 +112,8 @@ def _opened(
 
 
 def _revoke(owned: Server) -> None:
-    """Give a login back; where its policies or the network forbid that, it ends with its ttl."""
-    with contextlib.suppress(Denied, Unreachable):
+    """Give a login back; where its policies, the network or an election forbid that, it ends with its ttl."""
+    with contextlib.suppress(Denied, Rejected, Unreachable):
         owned.hurried().write("auth/token/revoke-self", {}, again=True)
 
 
